@@ -1,0 +1,1 @@
+"""The model: one configuration, one single-device transformer, its attention and its generation."""

@@ -1,0 +1,80 @@
+"""The key-value cache: a ring of slots per layer that holds only the keys a later token can see."""
+
+import torch
+from torch import Tensor
+
+from sc2lib.errors import UnsupportedError
+from sc2lib.model.config import ModelConfig
+
+
+class KeyValueCache:
+    """Keys and values of every layer, [B, K, S, D], where slot ``p % S`` holds position p.
+
+    S is the smaller of the window and the longest sequence, so old keys are overwritten exactly when
+    they leave the window. Rows may have different lengths: `lengths_B` counts the tokens of each.
+
+    Args:
+        config: the model's configuration.
+        length: the most tokens a row will have, prompt and continuation together.
+    """
+
+    def __init__(self, config: ModelConfig, length: int) -> None:
+        self.slots = min(config.sliding_window or length, length)
+        self.keys: list[Tensor | None] = [None] * config.num_hidden_layers
+        self.values: list[Tensor | None] = [None] * config.num_hidden_layers
+        self.lengths_B: Tensor | None = None
+        self._next_B: Tensor | None = None
+        self._index_B: Tensor | None = None
+
+    # docs: start-ring
+    def begin(self, tokens_BT: Tensor, lengths_B: Tensor | None) -> None:
+        """Announce new tokens: a right-padded prompt into an empty cache, or one token for each row."""
+        batch, new = tokens_BT.shape
+        device = tokens_BT.device
+        if self.lengths_B is None:
+            full_B = torch.full((batch,), new, device=device)
+            self._next_B = full_B if lengths_B is None else lengths_B.to(device)
+        elif new == 1:
+            self._next_B = self.lengths_B + 1
+        else:
+            raise UnsupportedError(f"a filled cache takes one token at a time, not {new}; run the whole prompt at once")
+        self._index_B = torch.arange(batch, device=device)
+
+    def positions_BS(self) -> Tensor:
+        """The position that each slot holds after this step, negative where a slot is still empty."""
+        assert self._next_B is not None
+        slot_S = torch.arange(self.slots, device=self._next_B.device)
+        last_B1 = self._next_B[:, None] - 1
+        return last_B1 - (last_B1 - slot_S) % self.slots
+
+    def store(self, layer: int, k_BKTD: Tensor, v_BKTD: Tensor) -> tuple[Tensor, Tensor]:
+        """Put the new keys and values of one layer into their slots; return all slots, k_BKSD and v_BKSD."""
+        keys, values = self.keys[layer], self.values[layer]
+        if keys is None or values is None:
+            source_BS = self.positions_BS().clamp(min=0)
+            index_BKSD = source_BS[:, None, :, None].expand(-1, k_BKTD.shape[1], -1, k_BKTD.shape[3])
+            keys, values = k_BKTD.gather(2, index_BKSD), v_BKTD.gather(2, index_BKSD)
+            self.keys[layer], self.values[layer] = keys, values
+        else:
+            assert self._next_B is not None
+            slot_B = (self._next_B - 1) % self.slots
+            keys[self._index_B, :, slot_B] = k_BKTD[:, :, 0].to(keys.dtype)
+            values[self._index_B, :, slot_B] = v_BKTD[:, :, 0].to(values.dtype)
+        return keys, values
+        # docs: end-ring
+
+    def end(self) -> None:
+        """The new tokens are in every layer."""
+        self.lengths_B = self._next_B
+
+    def select(self, rows: Tensor) -> None:
+        """Keep only some rows of the batch."""
+        assert self.lengths_B is not None
+        self.lengths_B = self.lengths_B[rows]
+        self.keys = [None if keys is None else keys[rows] for keys in self.keys]
+        self.values = [None if values is None else values[rows] for values in self.values]
+
+    def bytes(self) -> int:
+        """Bytes that the keys and values take now."""
+        held = [tensor for tensor in (*self.keys, *self.values) if tensor is not None]
+        return sum(tensor.numel() * tensor.element_size() for tensor in held)

@@ -1,0 +1,254 @@
+"""The shape of a StarCoder2 model, and what follows from it alone: parameters, FLOPs and cache bytes."""
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from sc2lib.errors import InputError, ParameterError
+
+# Layers, hidden, FFN, query heads, KV heads, initialisation, tied, RoPE base of the long stage (section 6.1).
+# The released 7B configuration says 0.018042, copied from the 3B; 0.0147 = 1/sqrt(4608) fits the other two sizes.
+_PRESETS: dict[str, tuple[int, int, int, int, int, float, bool, float]] = {
+    "3b": (30, 3072, 12288, 24, 2, 0.018042, True, 999999.4420358813),
+    "7b": (32, 4608, 18432, 36, 4, 0.0147, True, 1e6),
+    "15b": (40, 6144, 24576, 48, 4, 0.01275, False, 1e5),
+}
+
+# What this implementation computes; a configuration that asks for something else is refused.
+_FIXED = {
+    "model_type": "starcoder2",
+    "hidden_act": "gelu_pytorch_tanh",
+    "norm_type": "layer_norm",
+    "mlp_type": "default",
+}
+
+
+# docs: start-fields
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Everything that decides the shape of the model, under the names of Hugging Face's `config.json`.
+
+    `sliding_window` W means that a token sees W keys, itself included: ``0 <= q - k < W``; None means all.
+    `initializer_range` None becomes ``1/sqrt(hidden_size)``, the rule behind the paper's three values.
+    There is no dropout: the models were trained without it (section 6.1 of the reference sheet).
+
+    Raises:
+        ParameterError: at construction, for a shape that cannot work, with the nearest one that does.
+    """
+
+    vocab_size: int = 49152
+    hidden_size: int = 3072
+    intermediate_size: int = 12288
+    num_hidden_layers: int = 30
+    num_attention_heads: int = 24
+    num_key_value_heads: int = 2
+    max_position_embeddings: int = 4096
+    rope_theta: float = 1e5
+    sliding_window: int | None = None
+    tie_word_embeddings: bool = True
+    norm_epsilon: float = 1e-5
+    initializer_range: float | None = None
+    use_bias: bool = True
+    # docs: end-fields
+
+    def __post_init__(self) -> None:
+        for name in (
+            "vocab_size",
+            "hidden_size",
+            "intermediate_size",
+            "num_hidden_layers",
+            "num_attention_heads",
+            "num_key_value_heads",
+            "max_position_embeddings",
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ParameterError(f"{name} must be a whole number of at least 1, not {value!r}")
+        hidden, heads, groups = self.hidden_size, self.num_attention_heads, self.num_key_value_heads
+        if hidden % heads:
+            nearest = _nearest_divisor(hidden, heads)
+            raise ParameterError(
+                f"hidden_size {hidden} does not divide by num_attention_heads {heads}; take {nearest} heads"
+            )
+        if (hidden // heads) % 2:
+            raise ParameterError(
+                f"RoPE turns pairs, so the head size must be even, not {hidden}/{heads} = {hidden // heads}; "
+                f"take hidden_size {hidden + heads}"
+            )
+        if groups > heads or heads % groups:
+            nearest = _nearest_divisor(heads, groups)
+            raise ParameterError(
+                f"num_attention_heads {heads} does not divide by num_key_value_heads {groups}; take {nearest}"
+            )
+        if self.sliding_window is not None and not 1 <= self.sliding_window <= self.max_position_embeddings:
+            raise ParameterError(
+                f"sliding_window must lie in 1..{self.max_position_embeddings} (max_position_embeddings), "
+                f"not {self.sliding_window}; None means no window"
+            )
+        if self.initializer_range is None:
+            object.__setattr__(self, "initializer_range", hidden**-0.5)
+        for name in ("rope_theta", "norm_epsilon", "initializer_range"):
+            if not getattr(self, name) > 0:
+                raise ParameterError(f"{name} must be positive, not {getattr(self, name)!r}")
+
+    # --- derived shapes
+
+    @property
+    def head_size(self) -> int:
+        """Channels of one head, D."""
+        return self.hidden_size // self.num_attention_heads
+
+    @property
+    def group_size(self) -> int:
+        """Query heads that share one key-value head, G."""
+        return self.num_attention_heads // self.num_key_value_heads
+
+    # --- what the shape costs
+
+    def parameter_table(self) -> dict[str, int]:
+        """Parameters by part; the sum is `parameter_count`.
+
+        Parts: embedding, attention, mlp, norms, head (0 when tied).
+        """
+        layers, hidden, ffn = self.num_hidden_layers, self.hidden_size, self.intermediate_size
+        kv_size = self.num_key_value_heads * self.head_size
+        bias = int(self.use_bias)
+        attention = 2 * hidden * hidden + 2 * hidden * kv_size + bias * (2 * hidden + 2 * kv_size)
+        mlp = 2 * hidden * ffn + bias * (ffn + hidden)
+        return {
+            "embedding": self.vocab_size * hidden,
+            "attention": layers * attention,
+            "mlp": layers * mlp,
+            "norms": (2 * layers + 1) * 2 * hidden,
+            "head": 0 if self.tie_word_embeddings else self.vocab_size * hidden,
+        }
+
+    def parameter_count(self) -> int:
+        """Number of parameters; a tied matrix counts once."""
+        return sum(self.parameter_table().values())
+
+    def visible_keys(self, length: int) -> int:
+        """Query-key pairs that a causal (and windowed) sequence of `length` tokens really needs."""
+        window = min(self.sliding_window or length, length)
+        return window * (window + 1) // 2 + (length - window) * window
+
+    def forward_flops_per_token(self, length: int, windowed: bool = True) -> float:
+        """FLOPs of one forward pass, per token of a sequence of `length`; a multiply-add counts as two.
+
+        Matrix products only: projections, MLP, output head, and the two products of attention. With
+        `windowed` those two count only visible keys (causal, within the window); without, all
+        `length` keys of every query (the convention of PaLM's MFU and of `FlopCounterMode`).
+        """
+        hidden = self.hidden_size
+        kv_size = self.num_key_value_heads * self.head_size
+        block = 2 * hidden * hidden + 2 * hidden * kv_size + 2 * hidden * self.intermediate_size
+        matrices = self.num_hidden_layers * block + self.vocab_size * hidden
+        keys = self.visible_keys(length) / length if windowed else length
+        attention = 2 * self.num_hidden_layers * hidden * keys
+        return 2 * (matrices + attention)
+
+    def flops_per_token(self, length: int, windowed: bool = True) -> float:
+        """FLOPs of one training step per token: forward plus backward, which is twice the forward."""
+        return 3 * self.forward_flops_per_token(length, windowed)
+
+    def kv_cache_bytes(self, batch: int = 1, length: int | None = None, bytes_per_element: int = 2) -> int:
+        """Bytes of the keys and values kept while generating, for `batch` rows of `length` tokens.
+
+        A window caps the length. `length` None means `max_position_embeddings`.
+        """
+        tokens = self.max_position_embeddings if length is None else length
+        tokens = min(tokens, self.sliding_window or tokens)
+        per_token = 2 * self.num_hidden_layers * self.num_key_value_heads * self.head_size
+        return batch * tokens * per_token * bytes_per_element
+
+    # --- construction and conversion
+
+    @classmethod
+    def preset(cls, size: str, stage: str = "base") -> "ModelConfig":
+        """One of the paper's models: size "3b", "7b" or "15b", stage "base" (4k) or "long" (16k, window 4k).
+
+        The base stage uses the RoPE base 1e5 of the paper's text for all three sizes (section 6.1, note a).
+        """
+        if size not in _PRESETS:
+            raise ParameterError(f"unknown model size {size!r}; choose one of {', '.join(_PRESETS)}")
+        if stage not in ("base", "long"):
+            raise ParameterError(f"unknown stage {stage!r}; choose base or long")
+        layers, hidden, ffn, heads, groups, std, tied, long_theta = _PRESETS[size]
+        long = stage == "long"
+        return cls(
+            hidden_size=hidden,
+            intermediate_size=ffn,
+            num_hidden_layers=layers,
+            num_attention_heads=heads,
+            num_key_value_heads=groups,
+            max_position_embeddings=16384 if long else 4096,
+            rope_theta=long_theta if long else 1e5,
+            sliding_window=4096 if long else None,
+            tie_word_embeddings=tied,
+            initializer_range=std,
+        )
+
+    def replace(self, **changes: Any) -> "ModelConfig":
+        """A copy with some fields changed, validated again."""
+        _refuse_unknown(changes)
+        return replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as a flat dictionary."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
+        """The inverse of `to_dict`; an unknown key raises ParameterError."""
+        _refuse_unknown(values)
+        return cls(**values)
+
+    def to_json(self) -> str:
+        """The fields as JSON, one per line."""
+        return json.dumps(self.to_dict(), indent=2) + "\n"
+
+    def to_huggingface(self) -> dict[str, Any]:
+        """The dictionary of a `config.json` that transformers, vLLM and llama.cpp read."""
+        return {
+            "architectures": ["Starcoder2ForCausalLM"],
+            **_FIXED,
+            **self.to_dict(),
+            "rope_parameters": {"rope_type": "default", "rope_theta": self.rope_theta},
+            "attention_dropout": 0.0,
+            "residual_dropout": 0.0,
+            "embedding_dropout": 0.0,
+            "bos_token_id": 0,
+            "eos_token_id": 0,
+            "use_cache": True,
+        }
+
+    @classmethod
+    def from_huggingface(cls, values: dict[str, Any], where: str | Path = "config.json") -> "ModelConfig":
+        """Read the dictionary of a `config.json`, with transformers' defaults for absent keys.
+
+        Dropout rates are not taken over: the released 0.1 was added after training and acts only in
+        training. Anything else that this model does not compute raises InputError naming `where`.
+        """
+        for key, only in _FIXED.items():
+            if values.get(key, only) != only:
+                raise InputError(f"{where}: {key} is {values[key]!r}, this model computes only {only!r}")
+        rope = values.get("rope_parameters") or values.get("rope_scaling") or {}
+        if rope.get("rope_type", "default") != "default":
+            raise InputError(f"{where}: RoPE type {rope['rope_type']!r} is not supported, only 'default'")
+        known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
+        known.setdefault("initializer_range", 0.018042)
+        known["rope_theta"] = float(rope.get("rope_theta", values.get("rope_theta", 10000.0)))
+        return cls(**known)
+
+
+def _refuse_unknown(values: dict[str, Any]) -> None:
+    names = [field.name for field in fields(ModelConfig)]
+    unknown = sorted(set(values) - set(names))
+    if unknown:
+        raise ParameterError(f"unknown field {', '.join(unknown)}; the fields are {', '.join(names)}")
+
+
+def _nearest_divisor(number: int, wanted: int) -> int:
+    divisors = (candidate for candidate in range(1, number + 1) if number % candidate == 0)
+    return min(divisors, key=lambda candidate: (abs(candidate - wanted), candidate))

@@ -1,0 +1,225 @@
+"""StarCoder2: one readable, single-device model with the module names of Hugging Face's.
+
+Shape suffixes:
+    B batch · T tokens · C hidden channels · F channels of the MLP · V vocabulary
+    H query heads · K key-value heads · D channels of a head · R = D/2 rotated pairs · N = B·T · S cache slots
+"""
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sc2lib.model.attention import AttentionPlan, attend, attend_cached
+from sc2lib.model.cache import KeyValueCache
+from sc2lib.model.config import ModelConfig
+from sc2lib.model.loss import linear_cross_entropy
+
+Rotation = tuple[Tensor, Tensor]
+
+
+# docs: start-rope
+def rope_frequencies(head_size: int, theta: float, device: torch.device | str | None = None) -> Tensor:
+    """Angle per token of each pair of channels, in radians, [D/2]: theta^(-2i/D)."""
+    exponent_R = torch.arange(0, head_size, 2, dtype=torch.float32, device=device) / head_size
+    return 1.0 / theta**exponent_R
+
+
+def rope(position_BT: Tensor, head_size: int, theta: float) -> Rotation:
+    """Cosine and sine of each position's angles, in fp32, [B, 1, T, D/2]."""
+    frequency_R = rope_frequencies(head_size, theta, position_BT.device)
+    angle_B1TR = position_BT[:, None, :, None].float() * frequency_R
+    return angle_B1TR.cos(), angle_B1TR.sin()
+
+
+def rotate(x_BHTD: Tensor, rotation: Rotation) -> Tensor:
+    """Turn channel i together with channel i + D/2, the pairing of Hugging Face's `rotate_half`."""
+    cos_B1TR, sin_B1TR = rotation
+    a_BHTR, b_BHTR = x_BHTD.float().chunk(2, dim=3)
+    turned = (a_BHTR * cos_B1TR - b_BHTR * sin_B1TR, b_BHTR * cos_B1TR + a_BHTR * sin_B1TR)
+    return torch.cat(turned, dim=3).to(x_BHTD.dtype)
+    # docs: end-rope
+
+
+# docs: start-attention
+class Attention(nn.Module):
+    """Grouped-query attention: H query heads share K heads of keys and values."""
+
+    def __init__(self, config: ModelConfig, device: torch.device | str | None = None) -> None:
+        super().__init__()
+        self.head_size = config.head_size
+        channels, kv = config.hidden_size, config.num_key_value_heads * config.head_size
+        bias = config.use_bias
+        self.q_proj = nn.Linear(channels, channels, bias, device)
+        self.k_proj = nn.Linear(channels, kv, bias, device)
+        self.v_proj = nn.Linear(channels, kv, bias, device)
+        self.o_proj = nn.Linear(channels, channels, bias, device)
+
+    def forward(
+        self, x_BTC: Tensor, rotation: Rotation, plan: "Plan", cache: KeyValueCache | None, layer: int
+    ) -> Tensor:
+        heads = (-1, self.head_size)
+        q_BHTD = rotate(self.q_proj(x_BTC).unflatten(2, heads).transpose(1, 2), rotation)
+        k_BKTD = rotate(self.k_proj(x_BTC).unflatten(2, heads).transpose(1, 2), rotation)
+        v_BKTD = self.v_proj(x_BTC).unflatten(2, heads).transpose(1, 2)
+        if cache is not None:
+            k_BKSD, v_BKSD = cache.store(layer, k_BKTD, v_BKTD)
+        if isinstance(plan, AttentionPlan):
+            o_BHTD = attend(q_BHTD, k_BKTD, v_BKTD, plan)
+        else:
+            o_BHTD = attend_cached(q_BHTD, k_BKSD, v_BKSD, plan)
+        return self.o_proj(o_BHTD.transpose(1, 2).flatten(2))
+        # docs: end-attention
+
+
+# docs: start-mlp
+class MLP(nn.Module):
+    """Widen four times, GELU (tanh form), narrow again; no gate."""
+
+    def __init__(self, config: ModelConfig, device: torch.device | str | None = None) -> None:
+        super().__init__()
+        self.c_fc = nn.Linear(config.hidden_size, config.intermediate_size, config.use_bias, device)
+        self.c_proj = nn.Linear(config.intermediate_size, config.hidden_size, config.use_bias, device)
+
+    def forward(self, x_BTC: Tensor) -> Tensor:
+        h_BTF = F.gelu(self.c_fc(x_BTC), approximate="tanh")
+        return self.c_proj(h_BTF)
+        # docs: end-mlp
+
+
+# docs: start-block
+class Block(nn.Module):
+    """Pre-norm: each half reads a normalised copy and adds its answer to the residual stream."""
+
+    def __init__(self, config: ModelConfig, device: torch.device | str | None = None) -> None:
+        super().__init__()
+        self.self_attn = Attention(config, device)
+        self.mlp = MLP(config, device)
+        self.input_layernorm = nn.LayerNorm(config.hidden_size, config.norm_epsilon, device=device)
+        self.post_attention_layernorm = nn.LayerNorm(config.hidden_size, config.norm_epsilon, device=device)
+
+    def forward(
+        self, x_BTC: Tensor, rotation: Rotation, plan: "Plan", cache: KeyValueCache | None, layer: int
+    ) -> Tensor:
+        x_BTC = x_BTC + self.self_attn(self.input_layernorm(x_BTC), rotation, plan, cache, layer)
+        return x_BTC + self.mlp(self.post_attention_layernorm(x_BTC))
+        # docs: end-block
+
+
+# A whole sequence is computed by a plan; one cached token by the slots it may see, [B, S].
+Plan = AttentionPlan | Tensor
+
+
+class Decoder(nn.Module):
+    """Embedding, blocks and final norm: tokens_BT to x_BTC."""
+
+    def __init__(self, config: ModelConfig, device: torch.device | str | None = None) -> None:
+        super().__init__()
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size, device=device)
+        self.layers = nn.ModuleList(Block(config, device) for _ in range(config.num_hidden_layers))
+        self.norm = nn.LayerNorm(config.hidden_size, config.norm_epsilon, device=device)
+
+    def forward(self, tokens_BT: Tensor, rotation: Rotation, plan: Plan, cache: KeyValueCache | None) -> Tensor:
+        x_BTC = self.embed_tokens(tokens_BT)
+        for layer, block in enumerate(self.layers):
+            x_BTC = block(x_BTC, rotation, plan, cache, layer)
+        return self.norm(x_BTC)
+
+
+class Starcoder2(nn.Module):
+    """The StarCoder2 language model (section 6.1 of the reference sheet).
+
+    Args:
+        config: the shape.
+        device: where the parameters live; "meta" builds the shape without memory (then `from_pretrained`
+            or `to_empty` and `initialize` fill it).
+
+    Tied embeddings are one parameter: `lm_head` exists only when they are not tied, as in the saved files.
+    """
+
+    def __init__(self, config: ModelConfig, device: torch.device | str | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.model = Decoder(config, device)
+        self.lm_head: nn.Linear | None = None
+        if not config.tie_word_embeddings:
+            self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, False, device)
+        self.initialize()
+
+    def initialize(self, generator: torch.Generator | None = None) -> None:
+        """Draw matrices from N(0, initializer_range²); biases 0, norms the identity."""
+        assert self.config.initializer_range is not None
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Embedding):
+                nn.init.normal_(module.weight, 0.0, self.config.initializer_range, generator=generator)
+            if isinstance(module, nn.LayerNorm):
+                module.reset_parameters()
+            if isinstance(module, nn.Linear) and module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+    @property
+    def output_weight_VC(self) -> Tensor:
+        """The matrix that turns hidden states into logits; the embedding when they are tied."""
+        return self.model.embed_tokens.weight if self.lm_head is None else self.lm_head.weight
+
+    # docs: start-forward
+    def hidden(self, tokens_BT: Tensor, cache: KeyValueCache | None = None, lengths_B: Tensor | None = None) -> Tensor:
+        """Final hidden states x_BTC. With a cache: see `forward`."""
+        window, device = self.config.sliding_window, tokens_BT.device
+        plan: Plan
+        if cache is not None:
+            cache.begin(tokens_BT, lengths_B)
+        if cache is None or cache.lengths_B is None:
+            position_BT = torch.arange(tokens_BT.shape[1], device=device)[None]
+            plan = AttentionPlan.build(tokens_BT.shape[1], window, device)
+        else:
+            position_BT = cache.lengths_B[:, None]
+            plan = cache.positions_BS() >= 0
+        rotation = rope(position_BT, self.config.head_size, self.config.rope_theta)
+        x_BTC = self.model(tokens_BT, rotation, plan, cache)
+        if cache is not None:
+            cache.end()
+        return x_BTC
+
+    def forward(self, tokens_BT: Tensor, cache: KeyValueCache | None = None, lengths_B: Tensor | None = None) -> Tensor:
+        """Logits of the next token at every position, logits_BTV.
+
+        With an empty cache, `tokens_BT` are prompts, padded on the right to one length when `lengths_B`
+        gives the real ones (causal attention never looks right, so padding needs no mask; read row b at
+        ``lengths_B[b] - 1``). With a filled cache, `tokens_BT` is one new token per row, [B, 1].
+        """
+        return F.linear(self.hidden(tokens_BT, cache, lengths_B), self.output_weight_VC)
+
+    def loss(self, tokens_BT: Tensor, targets_BT: Tensor, ignore_index: int = -100) -> Tensor:
+        """Mean cross-entropy in nats, in fp32, over the targets that are not `ignore_index`.
+
+        `targets_BT` are already shifted: ``targets[b, t]`` is what should follow ``tokens[b, t]``.
+        """
+        x_NC = self.hidden(tokens_BT).flatten(0, 1)
+        return linear_cross_entropy(x_NC, self.output_weight_VC, targets_BT.flatten(), ignore_index)
+        # docs: end-forward
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write `config.json` and `model.safetensors` in Hugging Face's layout into `folder`."""
+        from sc2lib.model.checkpoint import save_pretrained
+
+        save_pretrained(self, Path(folder))
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder: str | Path,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype | None = None,
+    ) -> "Starcoder2":
+        """Read a folder in Hugging Face's layout, one file or several; `dtype` None keeps the file's.
+
+        Raises:
+            InputError: a file is missing, a tensor is missing, superfluous or of another shape.
+        """
+        from sc2lib.model.checkpoint import load_pretrained
+
+        model = load_pretrained(cls, Path(folder), device, dtype)
+        assert isinstance(model, cls)
+        return model
