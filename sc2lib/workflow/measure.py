@@ -1,0 +1,42 @@
+"""Peak memory of this process and everything it started."""
+
+import contextlib
+import threading
+
+import psutil
+
+
+class MemorySampler:
+    """Samples the resident memory of the process tree twice a second (shared pages count in each process)."""
+
+    def __init__(self, interval_seconds: float = 0.5) -> None:
+        self._interval = interval_seconds
+        self._peak = 0
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin sampling in a daemon thread."""
+        self._thread = threading.Thread(target=self._sample_forever, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> int:
+        """End sampling; return the peak in bytes."""
+        if self._thread is not None:
+            self._stop.set()
+            self._thread.join()
+            self._thread = None
+            self._sample()
+        return self._peak
+
+    def _sample_forever(self) -> None:
+        while not self._stop.wait(self._interval):
+            self._sample()
+
+    def _sample(self) -> None:
+        process = psutil.Process()
+        total = process.memory_info().rss
+        for child in process.children(recursive=True):
+            with contextlib.suppress(psutil.Error):  # it may end while we look
+                total += child.memory_info().rss
+        self._peak = max(self._peak, total)

@@ -1,0 +1,199 @@
+"""The runner: executes the notebooks of a chain with papermill, one after another, and skips what is up to date."""
+
+import os
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from sc2lib.errors import ChainError, ParameterError
+from sc2lib.workflow import manifest as manifests
+from sc2lib.workflow import profiles, state
+from sc2lib.workflow.lock import RunLock
+from sc2lib.workflow.project import Notebook, ancestors, notebooks, root
+from sc2lib.workflow.run_directory import RunDirectory
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage of a plan; `reason` is None when it is up to date."""
+
+    stage: str
+    reason: str | None
+
+
+def select(
+    first: str | None = None, last: str | None = None, only: str | None = None, needed_by: str | None = None
+) -> list[str]:
+    """Names of the stages to run, from numbers or names like ``04``; unknown ones are refused."""
+    stages = notebooks()
+    if needed_by:
+        return ancestors(_name(needed_by, stages), stages)
+    if only:
+        return [_name(only, stages)]
+    chosen = list(stages)
+    if last:
+        end = _name(last, stages)
+        chosen = [name for name in chosen if name in {end, *ancestors(end, stages)}] if not first else chosen
+        chosen = [name for name in chosen if name <= end]
+    if first:
+        chosen = [name for name in chosen if name >= _name(first, stages)]
+    return chosen
+
+
+def plan(
+    run: RunDirectory, profile: str, overrides: Mapping[str, Any], stages: Sequence[str], force: bool = False
+) -> list[Step]:
+    """What each stage needs, in order; a stage after one that must run is judged when its turn comes."""
+    for name in overrides:
+        profiles.knob(name)
+    unused = [name for name in overrides if not any(_declares(notebooks()[stage], name) for stage in stages)]
+    if unused:
+        raise ParameterError(f"none of {', '.join(stages)} has a parameter {unused[0]!r}")
+    return [Step(stage, _reason(run, profile, overrides, stage, force)) for stage in stages]
+
+
+def run_chain(
+    run: RunDirectory,
+    profile: str,
+    overrides: Mapping[str, Any],
+    stages: Sequence[str],
+    force: bool = False,
+    say: Say = lambda text: None,
+) -> int:
+    """Run the stages that are not up to date; return how many ran.
+
+    Raises ChainError at the first notebook that fails; what was done before stays done.
+    """
+    steps = plan(run, profile, overrides, stages, force)
+    ran = 0
+    with RunLock(run.path):
+        run.initialise(profile, dict(overrides))
+        for position, step in enumerate(steps, 1):
+            reason = _reason(run, profile, overrides, step.stage, force)
+            title = f"[{position:2d}/{len(steps)}] {step.stage}"
+            if reason is None:
+                say(f"{title}: up to date")
+                continue
+            say(f"{title}: {reason}, running")
+            started = time.perf_counter()
+            _execute(run, profile, overrides, notebooks()[step.stage], title, say)
+            found = manifests.load(run.stage(step.stage))
+            if found is None:
+                raise ChainError(f"{step.stage} ended without a manifest; its last code cell must call stage.finish()")
+            memory = found.measured["peak_memory_bytes"] / 2**30
+            say(f"{title}: done in {time.perf_counter() - started:.0f} s, {memory:.1f} GiB")
+            ran += 1
+    return ran
+
+
+def _declares(notebook: Notebook, name: str) -> bool:
+    return name in (*notebook.knobs, *profiles.COMMON)
+
+
+def _reason(run: RunDirectory, profile: str, overrides: Mapping[str, Any], stage: str, force: bool) -> str | None:
+    notebook = notebooks()[stage]
+    mine = {name: value for name, value in overrides.items() if _declares(notebook, name)}
+    params = state.resolve(notebook, profile, mine)
+    if force:
+        return "forced"
+    found = state.problem(stage, run, params)
+    if found is None and not run.notebook(stage).exists():
+        return "has no executed notebook"
+    return found
+
+
+def _name(text: str, stages: Mapping[str, Notebook]) -> str:
+    for name in stages:
+        if text in (name, name[:2]) or text == name.partition("_")[2]:
+            return name
+    raise ParameterError(f"no stage {text!r}{profiles.nearest(text, stages)}; there are {', '.join(stages)}")
+
+
+def _execute(
+    run: RunDirectory, profile: str, overrides: Mapping[str, Any], notebook: Notebook, title: str, say: Say
+) -> None:
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    parameters = {"profile": profile, "run_dir": str(run.path)}
+    parameters |= {name: value for name, value in overrides.items() if name in notebook.parameters}
+    target = run.notebook(notebook.stage)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    output = target.with_name(f".tmp-{target.name}")
+    watcher = Watcher(run, title, say)
+    os.environ["SC2_RUNNER"] = "1"
+    try:
+        papermill.execute_notebook(
+            str(notebook.path),
+            str(output),
+            parameters=parameters,
+            cwd=str(root()),
+            progress_bar=False,
+            kernel_name="python3",
+            request_save_on_cell_execute=False,
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],
+        )
+        output.replace(target)
+        run.failed(notebook.stage).unlink(missing_ok=True)
+    except PapermillExecutionError as error:
+        kept = run.failed(notebook.stage)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        output.replace(kept)
+        raise ChainError(_explain(error, notebook, kept)) from error
+    finally:
+        output.unlink(missing_ok=True)
+        os.environ.pop("SC2_RUNNER", None)
+        watcher.stop()
+
+
+def _explain(error: Any, notebook: Notebook, kept: Path) -> str:
+    cells = nbformat.read(notebook.path, as_version=4).cells
+    source = error.source.strip().split("\n")[0] if error.source else ""
+    number = next((index for index, cell in enumerate(cells, 1) if cell.source.strip() == error.source.strip()), "?")
+    message = re.sub(r"\x1b\[[0-9;]*m", "", str(error.evalue))
+    return (
+        f"notebooks/{notebook.path.name}, cell {number} ({source!r}): {error.ename}: {message}\n"
+        f"everything before is kept; the failed notebook, with its traceback, is {kept}"
+    )
+
+
+class Watcher:
+    """Shows how far the running stage is: on a terminal in one line that is redrawn, else a line now and then."""
+
+    def __init__(self, run: RunDirectory, title: str, say: Say, seconds: float = 15.0) -> None:
+        self._run, self._title, self._say = run, title, say
+        self._redraw = sys.stderr.isatty()
+        self._interval = 0.5 if self._redraw else seconds
+        self._started = time.perf_counter()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the display."""
+        self._stopped.set()
+        self._thread.join()
+        if self._redraw:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(self._interval):
+            line = f"{self._title}: {time.perf_counter() - self._started:4.0f} s"
+            report = self._run.progress()
+            if report.get("stage") and report["stage"] in self._title and report["total"]:
+                line += f", {report['label']} {report['done']:,g} of {report['total']:,g}"
+            if self._redraw:
+                sys.stderr.write(f"\r\x1b[K{line}")
+                sys.stderr.flush()
+            else:
+                self._say(line)

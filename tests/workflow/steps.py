@@ -1,0 +1,35 @@
+"""Steps that the tests' own notebooks run; importable by worker processes."""
+
+import os
+import time
+from pathlib import Path
+
+import pyarrow as pa
+
+from sc2lib.errors import InputError
+
+
+def square(table: pa.Table, seconds: float = 0.0) -> pa.Table:
+    time.sleep(seconds)
+    return pa.table({"n": [n * n for n in table["n"].to_pylist()]})
+
+
+def refuse_odd(table: pa.Table) -> tuple[pa.Table, pa.Table]:
+    even = [n for n in table["n"].to_pylist() if n % 2 == 0]
+    odd = [n for n in table["n"].to_pylist() if n % 2]
+    return pa.table({"n": pa.array(even, pa.int64())}), pa.table({"n": pa.array(odd, pa.int64())})
+
+
+def fail_on_seven(table: pa.Table) -> pa.Table:
+    if 7 in table["n"].to_pylist():
+        raise InputError("seven is not welcome; remove it")
+    return table
+
+
+def die(table: pa.Table) -> pa.Table:
+    os.kill(os.getpid(), 9)
+    return table
+
+
+def count(path: Path, start: int, stop: int) -> None:
+    path.write_text("\n".join(map(str, range(start, stop))))
