@@ -1,0 +1,69 @@
+"""Files on disk as objects of the graph. Paths are bytes: a name on disk need not be text."""
+
+import io
+import os
+import stat
+from collections.abc import Iterator
+
+from sc2lib.archive import swhid
+from sc2lib.archive.graph import Graph
+
+VERSION_CONTROL = frozenset({b".git", b".hg", b".svn", b".bzr", b"CVS"})
+
+
+def add_file(graph: Graph, path: bytes) -> tuple[int, str]:
+    """Add a file or a symbolic link to the graph; returns git's mode and the content's identifier.
+
+    A link is an object of its own whose content is the place it names; it is never followed.
+    Raises OSError when the file cannot be read, is no regular file, or changes meanwhile.
+    """
+    status = os.lstat(path)
+    if stat.S_ISLNK(status.st_mode):
+        target = os.readlink(path)
+        return swhid.SYMLINK, graph.add_content(swhid.hash_content(io.BytesIO(target), len(target)))
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError("not a regular file")
+    with open(path, "rb", buffering=0) as file:
+        try:
+            hashes = swhid.hash_content(file, os.fstat(file.fileno()).st_size)
+        except ValueError as error:
+            raise OSError(str(error)) from error
+    mode = swhid.EXECUTABLE if status.st_mode & stat.S_IXUSR else swhid.FILE
+    return mode, graph.add_content(hashes)
+
+
+def reason(error: OSError) -> str:
+    """Why a file could not be read, without the path, which the row beside it holds."""
+    return error.strerror or str(error)
+
+
+def walk(folder: bytes) -> Iterator[tuple[bytes, OSError | None, bool]]:
+    """Every file below a folder as (relative path, error, is an empty directory), in the order of names.
+
+    Links to directories come as files. What version control keeps for itself is left out.
+    """
+    waiting = [b""]
+    while waiting:
+        below = waiting.pop()
+        try:
+            with os.scandir(os.path.join(folder, below)) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError as error:
+            yield below, error, False
+            continue
+        if not entries and below:
+            yield below, None, True
+        for entry in entries:
+            path = os.path.join(below, entry.name)
+            if entry.name in VERSION_CONTROL:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(path)
+            else:
+                yield path, None, False
+
+
+def read(folder: bytes, path: bytes) -> bytes:
+    """The bytes of one file that a walk has found; OSError when it is gone or cannot be read."""
+    with open(os.path.join(folder, path), "rb") as file:
+        return file.read()

@@ -1,0 +1,72 @@
+"""From candidate files to texts: read the bytes from their origin, check them, decode them.
+
+The paper fetches each blob from the Software Heritage object storage by its `blob_id`; here the storage is the
+origin itself, and the hash proves that it still gives what the visit saw.
+"""
+
+import hashlib
+
+import pyarrow as pa
+
+from sc2lib import tables
+from sc2lib.archive.contents import Decoded, decode
+from sc2lib.archive.sources import open_origin
+from sc2lib.tables import CONTENTS, FILES
+
+
+def download(candidates: pa.Table) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """Read one shard of CANDIDATES; returns (FILES, CONTENTS, REMOVED), each sorted by `blob_id`.
+
+    A shard's texts are in memory at once: choose `shards` so that one holds some hundred megabytes at most.
+    """
+    reasons, details = candidates["reason"].to_pylist(), candidates["detail"].to_pylist()
+    encodings: list[str | None] = [None] * candidates.num_rows
+    texts: dict[int, str] = {}
+    for row, result in _read(candidates).items():
+        reasons[row], encodings[row] = result.reason, result.encoding
+        if result.text is None:
+            details[row] = result.detail
+        else:
+            texts[row] = result.text
+    kept = sorted(texts)
+    dropped = [row for row in range(candidates.num_rows) if row not in texts]
+    rows = candidates.set_column(
+        candidates.column_names.index("src_encoding"), "src_encoding", pa.array(encodings, pa.string())
+    )
+    rows = rows.append_column("detected_licenses", pa.nulls(rows.num_rows, FILES.field("detected_licenses").type))
+    rows = rows.append_column("license_type", pa.nulls(rows.num_rows, pa.string())).select(FILES.names)
+    files = rows.take(pa.array(kept, pa.int64()))
+    contents = pa.Table.from_arrays(
+        [files["blob_id"], pa.array([texts[row] for row in kept], pa.large_string())], schema=CONTENTS
+    )
+    removed = tables.removed(
+        rows.take(pa.array(dropped, pa.int64())),
+        pa.array([reasons[row] for row in dropped], pa.string()),
+        pa.array([details[row] for row in dropped], pa.string()),
+    )
+    return files, contents, removed
+
+
+def _read(candidates: pa.Table) -> dict[int, Decoded]:
+    """Decoded contents by row number of the candidates that no rule has dropped, origin by origin."""
+    columns = ("origin_url", "visit_type", "raw_path", "content_id", "blob_id", "reason")
+    origins: dict[tuple[str, str], list[tuple[int, bytes, str, str]]] = {}
+    for row, (url, kind, path, content_id, blob_id, reason) in enumerate(
+        zip(*(candidates[name].to_pylist() for name in columns))
+    ):
+        if reason is None:
+            origins.setdefault((url, kind), []).append((row, path[1:], content_id, blob_id))
+    results = {}
+    for (url, kind), wanted in origins.items():
+        bytes_of = open_origin(url, kind).read((path, content_id) for _, path, content_id, _ in wanted)
+        for (row, _, _, blob_id), data in zip(wanted, bytes_of, strict=True):
+            results[row] = _check(data, blob_id)
+    return results
+
+
+def _check(data: bytes | OSError, blob_id: str) -> Decoded:
+    if isinstance(data, OSError):
+        return Decoded(None, None, "unreadable", data.strerror or str(data))
+    if hashlib.sha1(data, usedforsecurity=False).hexdigest() != blob_id:
+        return Decoded(None, None, "unreadable", "the file changed after it was visited")
+    return decode(data)

@@ -1,0 +1,273 @@
+"""The source ``git``: local repositories, read through git's plumbing without a checkout.
+
+Only the default branch at its last commit is read, as in the paper; the snapshot still names every branch and tag.
+Objects come from ``git cat-file --batch`` and ``git ls-tree``; nothing of the repository's is executed.
+"""
+
+import os
+import re
+import subprocess
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from sc2lib.archive import swhid
+from sc2lib.archive.directory import file_url, folder_of
+from sc2lib.archive.graph import Graph, person
+from sc2lib.archive.swhid import Branch
+from sc2lib.errors import InputError
+
+_SIGNATURE = re.compile(rb"(.*) (-?\d+) ([+-]\d{4,})", re.DOTALL)
+_BRANCH_KINDS = {"commit": "revision", "tag": "release", "tree": "directory", "blob": "content"}
+_DEPTH = 3  # a folder of repositories is searched this deep
+
+
+def _environment() -> dict[str, str]:
+    """The caller's environment without what would point git elsewhere; no replaced objects, no network."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    return kept | {
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_NO_LAZY_FETCH": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "LC_ALL": "C",
+    }
+
+
+def _git(folder: bytes, *arguments: str) -> bytes:
+    command = ["git", "-C", os.fsdecode(folder), *arguments]
+    try:
+        finished = subprocess.run(command, capture_output=True, env=_environment(), check=False)
+    except FileNotFoundError as error:
+        raise InputError("source=git needs the program git; install it (apt install git)") from error
+    if finished.returncode:
+        problem = finished.stderr.decode("utf-8", "replace").strip()
+        raise InputError(f"git {arguments[0]} failed in {os.fsdecode(folder)!r}: {problem}")
+    return finished.stdout
+
+
+class ObjectReader:
+    """One ``git cat-file --batch`` process; a context manager."""
+
+    def __init__(self, folder: bytes) -> None:
+        self._process = subprocess.Popen(
+            ["git", "-C", os.fsdecode(folder), "cat-file", "--batch"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=_environment(),
+        )
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._ask, self._answer = self._process.stdin, self._process.stdout
+
+    def __enter__(self) -> "ObjectReader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ask.close()
+        self._answer.close()
+        self._process.wait()
+
+    def open(self, identifier: str) -> int:
+        """Ask for an object and return its length; OSError when the repository does not have it."""
+        self._ask.write(identifier.encode() + b"\n")
+        self._ask.flush()
+        header = self._answer.readline().split()
+        if len(header) != 3:
+            raise OSError("git does not have the object (a shallow or partial clone?)")
+        return int(header[2])
+
+    def hash(self, identifier: str) -> swhid.ContentHashes:
+        """Hash a blob of any size, a block at a time."""
+        length = self.open(identifier)
+        hashes = swhid.hash_content(_Bounded(self._answer, length), length)  # type: ignore[arg-type]
+        self._answer.read(1)
+        return hashes
+
+    def read(self, identifier: str) -> bytes:
+        """The whole object."""
+        data = self._answer.read(self.open(identifier))
+        self._answer.read(1)
+        return data
+
+
+class _Bounded:
+    """At most `left` bytes of a stream."""
+
+    def __init__(self, stream: Any, left: int) -> None:
+        self._stream, self._left = stream, left
+
+    def read(self, size: int) -> bytes:
+        data = self._stream.read(min(size, self._left))
+        self._left -= len(data)
+        return data
+
+
+class GitRepository:
+    """An origin that is a local repository, bare or not."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.folder = folder_of(url)
+
+    def visit(self, graph: Graph) -> None:
+        """Add the snapshot of all branches and tags, the default branch's last revision, and its files."""
+        branches: dict[bytes, Branch] = {}
+        listing = _git(self.folder, "for-each-ref", "--format=%(objecttype) %(objectname) %(refname)")
+        for line in listing.splitlines():
+            kind, target, name = line.split(b" ", 2)
+            if name.startswith((b"refs/heads/", b"refs/tags/")):
+                branches[name] = Branch(_BRANCH_KINDS[kind.decode()], target.decode())
+        head = default_branch(self.folder)
+        commit = _git(self.folder, "rev-parse", "--verify", "HEAD^{commit}").strip().decode()
+        branches[b"HEAD"] = Branch("alias", head) if head in branches else Branch("revision", commit)
+        with ObjectReader(self.folder) as reader:
+            root = self._add_files(graph, reader, commit)
+            _add_revision(graph, commit, reader.read(commit), root)
+        graph.add_visit(self.url, "git", branches)
+
+    def _add_files(self, graph: Graph, reader: ObjectReader, commit: str) -> str:
+        files: dict[bytes, tuple[int, str]] = {}
+        known: dict[str, str] = {}
+        for entry in _git(self.folder, "ls-tree", "-r", "-z", "--full-tree", commit).split(b"\0"):
+            if not entry:
+                continue
+            header, path = entry.split(b"\t", 1)
+            mode, kind, target = header.split()
+            if kind == b"blob":
+                try:
+                    name = target.decode()
+                    if name not in known:
+                        known[name] = graph.add_content(reader.hash(name))
+                except OSError as error:
+                    graph.add("skipped", self.url, path, str(error))
+                    continue
+            files[path] = (int(mode, 8), target.decode())
+        return graph.add_tree(files)
+
+    def read(self, wanted: Iterable[tuple[bytes, str]]) -> Iterator[bytes | OSError]:
+        """The bytes of files given as (path, content identifier), or the error of each."""
+        with ObjectReader(self.folder) as reader:
+            for _, identifier in wanted:
+                try:
+                    yield reader.read(identifier)
+                except OSError as error:
+                    yield error
+
+
+def _add_revision(graph: Graph, identifier: str, raw: bytes, root: str) -> None:
+    head, _, message = raw.partition(b"\n\n")
+    fields = dict(line.split(b" ", 1) for line in head.split(b"\n") if b" " in line and not line.startswith(b" "))
+    author, date, offset = _signature(fields.get(b"author"))
+    committer, committer_date, committer_offset = _signature(fields.get(b"committer"))
+    row = (message, person(author), date, offset, person(committer), committer_date, committer_offset, root, "git")
+    graph.add("revision", identifier, *row)
+
+
+def _signature(line: bytes | None) -> tuple[bytes | None, int | None, int | None]:
+    """Person, microseconds since 1970, minutes east of Greenwich; None for what is damaged or out of range."""
+    match = _SIGNATURE.fullmatch(line or b"")
+    if match is None:
+        return line, None, None
+    seconds, offset = int(match[2]), int(match[3])
+    minutes = (abs(offset) // 100 * 60 + abs(offset) % 100) * (1 if offset >= 0 else -1)
+    date = seconds * 1_000_000 if abs(seconds) < 1 << 43 else None
+    return match[1], date, minutes if abs(minutes) < 1 << 15 else None
+
+
+def default_branch(folder: bytes) -> bytes:
+    """The branch HEAD names (``refs/heads/main``), or b"" when HEAD is detached."""
+    try:
+        return _git(folder, "symbolic-ref", "--quiet", "HEAD").strip()
+    except InputError:
+        return b""
+
+
+def is_repository(folder: Path) -> bool:
+    """Whether a folder is itself a repository, with a working tree or bare."""
+    return (folder / ".git").exists() or all((folder / name).exists() for name in ("HEAD", "objects", "refs"))
+
+
+def find(folder: Path, depth: int = _DEPTH) -> Iterator[Path]:
+    """The repository at a folder, or those below it, in the order of names."""
+    if is_repository(folder):
+        yield folder
+    elif depth and folder.is_dir():
+        for child in sorted(folder.iterdir()):
+            if child.is_dir() and not child.is_symlink():
+                yield from find(child, depth - 1)
+
+
+def repositories(folders: list[Path]) -> Iterator[dict[str, Any]]:
+    """The rows of REPOSITORY for every repository at or below the folders.
+
+    A repository without a commit is an error when it was named itself, and passed over when it lies among others.
+    """
+    for folder in folders:
+        if not folder.is_dir():
+            remedy = "clone it first: git clone --bare URL" if "://" in str(folder) else "give a folder that exists"
+            raise InputError(f"source_path {str(folder)!r} is not a folder; {remedy}")
+        found = list(find(folder))
+        if not found:
+            raise InputError(
+                f"no git repository at or below {str(folder)!r} ({_DEPTH} levels searched); "
+                "give a repository's folder, or use source=directory for plain files"
+            )
+        with_commits = [path for path in found if has_commits(path)]
+        if not with_commits:
+            raise InputError(
+                f"the git repository {str(found[0])!r} has no commits on its default branch; commit something, "
+                "or point HEAD at a branch that has commits (git symbolic-ref HEAD refs/heads/NAME)"
+            )
+        for path in with_commits:
+            yield _describe(path, folder)
+
+
+def has_commits(folder: Path) -> bool:
+    """Whether HEAD leads to a commit; InputError when git cannot read the repository at all."""
+    path = os.fsencode(folder.resolve())
+    if _git(path, "rev-parse", "--show-object-format").strip() != b"sha1":
+        raise InputError(
+            f"{str(folder)!r} names its objects by SHA-256; SWHIDs need SHA-1: clone it into a repository made with "
+            "git init --object-format=sha1"
+        )
+    try:
+        _git(path, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    except InputError:
+        return False
+    return True
+
+
+def _describe(path: Path, below: Path) -> dict[str, Any]:
+    folder = os.fsencode(path.resolve())
+    try:
+        remote: str | None = _git(folder, "config", "--get", "remote.origin.url").decode("utf-8", "replace").strip()
+    except InputError:
+        remote = None
+    head = default_branch(folder).removeprefix(b"refs/heads/").decode("utf-8", "backslashreplace")
+    local = path.resolve().name if path == below else str(path.relative_to(below))
+    local = local.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace").removesuffix(".git")
+    html_url, name = web_address(remote) if remote else (None, None)
+    return {
+        "origin_url": file_url(folder),
+        "repo_name": name or f"git/{local}",
+        "visit_type": "git",
+        "default_branch": head or None,
+        "html_url": html_url,
+    }
+
+
+def web_address(remote: str) -> tuple[str | None, str | None]:
+    """A remote's page and ``owner/name``, without user, password or query; (None, None) for a path.
+
+    ``git@github.com:owner/name.git`` and ``https://token@github.com/owner/name`` give the same.
+    """
+    scp = re.fullmatch(r"(?:[^@/]+@)?([^:/]+):(?!//)(.+)", remote)
+    if scp and "://" not in remote:
+        remote = f"ssh://{scp[1]}/{scp[2]}"
+    parts = urlsplit(remote)
+    if parts.scheme not in ("https", "http", "ssh", "git") or not parts.hostname:
+        return None, None
+    path = parts.path.strip("/").removesuffix(".git")
+    name = "/".join(path.split("/")[-2:])
+    return urlunsplit(("https", parts.hostname, "/" + path, "", "")), name if "/" in name else None

@@ -1,0 +1,163 @@
+"""Where origins come from: one dispatch over the sources, and the table of repositories they list."""
+
+import fnmatch
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from sc2lib.archive import directory, environment, git, project_licenses
+from sc2lib.archive.graph import GRAPH, Graph
+from sc2lib.errors import InputError, ParameterError
+from sc2lib.tables import FILES
+
+SOURCES = ("environment", "directory", "git")
+
+# What GHArchive knows about a repository and the archive does not: joined to origins by their URL.
+REPOSITORY = pa.schema(
+    [
+        ("origin_url", pa.string()),
+        ("repo_name", pa.string()),
+        ("visit_type", pa.string()),
+        ("default_branch", pa.string()),
+        ("html_url", pa.string()),
+        *(
+            FILES.field(name)
+            for name in (
+                "github_id",
+                "star_events_count",
+                "fork_events_count",
+                "gha_license_id",
+                "gha_event_created_at",
+                "gha_created_at",
+                "gha_language",
+            )
+        ),
+    ]
+)
+
+
+class Origin(Protocol):
+    """A place software came from; visiting it adds its objects to a graph, reading gives the bytes of its files."""
+
+    url: str
+
+    def visit(self, graph: Graph) -> None:
+        """Add everything the origin holds now."""
+        ...
+
+    def read(self, wanted: Iterable[tuple[bytes, str]]) -> Iterator[bytes | OSError]:
+        """Bytes of files given as (path, content identifier), in order; an error in the place of what is gone."""
+        ...
+
+
+def list_origins(source: str, source_path: str | None = None, include: str | None = None) -> pa.Table:
+    """The REPOSITORY table of a source, sorted by name.
+
+    `source_path` holds one or more folders separated by ``os.pathsep`` (sources ``directory`` and ``git``);
+    `include` holds patterns of repository names separated by commas (``pypi/rich,pypi/jupyter*``).
+    Raises InputError when a folder cannot be used or no origin is left, ParameterError for settings that clash.
+    """
+    rows = list(_listers(source)(_folders(source, source_path)))
+    if include:
+        patterns = [pattern.strip() for pattern in include.split(",") if pattern.strip()]
+        kept = [row for row in rows if any(fnmatch.fnmatchcase(row["repo_name"], p) for p in patterns)]
+        if not kept:
+            some = ", ".join(sorted(row["repo_name"] for row in rows)[:5])
+            raise InputError(
+                f"origins_include={include!r} matches none of {len(rows)} origins ({some}, ...); "
+                "patterns are shell patterns of repository names, such as pypi/*"
+            )
+        rows = kept
+    rows.sort(key=lambda row: (row["repo_name"], row["origin_url"]))
+    _make_unique(rows)
+    complete = [{"star_events_count": 0, "fork_events_count": 0} | row for row in rows]
+    return pa.Table.from_pylist(complete, schema=REPOSITORY)
+
+
+def group(repositories: pa.Table, groups: int) -> list[pa.Table]:
+    """Deal origins out to groups that are visited one after the other; no group is empty."""
+    count = max(1, min(groups, repositories.num_rows))
+    return [repositories.take(list(range(k, repositories.num_rows, count))) for k in range(count)]
+
+
+def open_origin(url: str, visit_type: str) -> Origin:
+    """The origin behind a row of REPOSITORY, on this machine."""
+    if visit_type == "git":
+        return git.GitRepository(url)
+    if visit_type == "directory":
+        return directory.Directory(url)
+    if url == environment.STANDARD_LIBRARY:
+        return environment.StandardLibrary(url)
+    return environment.InstalledDistribution(url)
+
+
+def visit(repositories: pa.Table) -> tuple[pa.Table, ...]:
+    """Visit every origin of a REPOSITORY table; returns the tables of `GRAPH`, in its order."""
+    graph = Graph()
+    for row in repositories.select(["origin_url", "visit_type"]).to_pylist():
+        open_origin(row["origin_url"], row["visit_type"]).visit(graph)
+    return graph.tables()
+
+
+VISITED = tuple(GRAPH)
+
+
+def _folders(source: str, source_path: str | None) -> list[Path]:
+    if source not in SOURCES:
+        raise ParameterError(f"no source {source!r}; there are {', '.join(SOURCES)}")
+    if source == "environment":
+        if source_path:
+            raise ParameterError("source=environment takes no source_path; did you mean source=directory?")
+        return []
+    if not source_path:
+        raise ParameterError(f"source={source} needs source_path: the folder to read")
+    return [Path(part) for part in dict.fromkeys(source_path.split(os.pathsep)) if part]
+
+
+def _listers(source: str) -> Any:
+    return {"environment": _environment, "directory": _directories, "git": git.repositories}[source]
+
+
+def _environment(_: list[Path]) -> Iterator[dict[str, Any]]:
+    yield {
+        "origin_url": environment.STANDARD_LIBRARY,
+        "repo_name": "python/cpython",
+        "visit_type": environment.StandardLibrary.visit_type,
+        "html_url": environment.STANDARD_LIBRARY,
+        "gha_license_id": "PSF-2.0",
+        "gha_language": "Python",
+    }
+    for name, distribution in environment.distributions().items():
+        url = f"{environment.PYPI}{name}/"
+        yield {
+            "origin_url": url,
+            "repo_name": f"pypi/{name}",
+            "visit_type": environment.InstalledDistribution.visit_type,
+            "html_url": url,
+            "gha_license_id": project_licenses.declared(distribution.metadata),
+        }
+
+
+def _directories(folders: list[Path]) -> Iterator[dict[str, Any]]:
+    for folder in folders:
+        directory.check(folder)
+        path = os.fsencode(folder.resolve())
+        name = (os.path.basename(path) or b"root").decode("utf-8", "backslashreplace")
+        yield {
+            "origin_url": directory.file_url(path),
+            "repo_name": f"directory/{name}",
+            "visit_type": directory.Directory.visit_type,
+        }
+
+
+def _make_unique(rows: list[dict[str, Any]]) -> None:
+    """Number the second and further origins of one name, so that two projects never become one repository."""
+    seen: dict[str, int] = {}
+    for row in rows:
+        name = row["repo_name"]
+        seen[name] = seen.get(name, 0) + 1
+        if seen[name] > 1:
+            row["repo_name"] = f"{name}-{seen[name]}"

@@ -1,0 +1,108 @@
+"""The walk from origins to unique files: The Stack v2's selection, in SQL over the graph tables.
+
+Reference sheet, sections 1.1 (selection) and 1.6 (exact deduplication). The statements are in ``walk.sql``; here
+tables go in and shards of candidate files come out. One process; DuckDB spills to disk when memory runs short.
+"""
+
+import itertools
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sc2lib.archive.graph import GRAPH
+from sc2lib.archive.project_licenses import is_permissive
+from sc2lib.tables import FILES
+
+MAX_DEPTH = 64  # levels of directories, as in the paper
+
+# What the walk knows of every file it meets; `reason` is null for those whose bytes are to be read.
+CANDIDATES = pa.schema(
+    [
+        *(FILES.field(name) for name in FILES.names if name not in ("detected_licenses", "license_type")),
+        ("origin_url", pa.string()),
+        ("visit_type", pa.string()),
+        ("raw_path", pa.binary()),
+        ("reason", pa.string()),
+        ("detail", pa.string()),
+    ]
+)
+
+
+def merge(parts: Mapping[str, Sequence[Path]]) -> dict[str, pa.Table]:
+    """Unite the tables of several visits: every object once, rows sorted, whatever the visits were grouped by."""
+    merged = {}
+    with duckdb.connect() as database:
+        for name, schema in GRAPH.items():
+            query = "SELECT DISTINCT * FROM read_parquet($paths, hive_partitioning = false) ORDER BY ALL"
+            paths = [str(path) for path in parts[name]]
+            merged[name] = database.sql(query, params={"paths": paths}).to_arrow_table().cast(schema)
+    return merged
+
+
+def walk(
+    graph: Mapping[str, pa.Table],
+    repositories: pa.Table,
+    shards: int,
+    max_file_bytes: int,
+    max_depth: int = MAX_DEPTH,
+) -> list[pa.Table]:
+    """Candidate files of all origins, one CANDIDATES table per shard of `blob_id`, sorted by it.
+
+    Every file met is there: with a `reason` when the selection dropped it, without when its bytes are wanted.
+    Rows without a blob (unreadable files, submodules) lie in shard 0.
+    """
+    permissive = pa.array([is_permissive(text) for text in repositories["gha_license_id"].to_pylist()])
+    with tempfile.TemporaryDirectory() as spill, duckdb.connect() as database:
+        database.execute("SET temp_directory = ?", [spill])
+        for name, table in graph.items():
+            database.register(name, table)
+        database.register("repository", repositories.append_column("is_permissive", permissive))
+        database.execute("SET VARIABLE max_depth = ?", [max_depth])
+        database.execute("SET VARIABLE max_file_bytes = ?", [max_file_bytes])
+        database.execute(resources.files("sc2lib.archive").joinpath("walk.sql").read_text(encoding="utf-8"))
+        found = database.sql(
+            "SELECT *, coalesce(('0x' || left(blob_id, 2))::INT * $shards // 256, 0) AS shard FROM candidate "
+            "ORDER BY shard, blob_id NULLS FIRST, repo_name, raw_path, origin_url",
+            params={"shards": shards},
+        ).to_arrow_table()
+    rows = _candidates(found)
+    bounds = [pc.sum(pc.less(found["shard"], shard)).as_py() or 0 for shard in range(shards + 1)]
+    return [rows.slice(start, end - start) for start, end in itertools.pairwise(bounds)]
+
+
+def _candidates(found: pa.Table) -> pa.Table:
+    paths = [text(path) for path in found["raw_path"].to_pylist()]
+    kept = zip(found["detail"].to_pylist(), found["kept_repo_name"].to_pylist(), found["kept_raw_path"].to_pylist())
+    columns = {
+        "path": pa.array(paths, pa.string()),
+        "extension": pa.array([extension(path) for path in paths], pa.string()),
+        "detail": pa.array(
+            [detail if name is None else f"kept in {name}{text(path or b'')}" for detail, name, path in kept],
+            pa.string(),
+        ),
+    }
+    arrays = []
+    for field in CANDIDATES:
+        if field.name in columns:
+            arrays.append(columns[field.name])
+        elif field.name in found.column_names:
+            arrays.append(found[field.name].cast(field.type))
+        else:
+            arrays.append(pa.nulls(found.num_rows, field.type))
+    return pa.Table.from_arrays(arrays, schema=CANDIDATES)
+
+
+def text(path: bytes) -> str:
+    """A path as text; bytes that are not UTF-8 become ``\\xNN``."""
+    return path.decode("utf-8", "backslashreplace")
+
+
+def extension(path: str) -> str:
+    """What follows the last dot of a file's name, as written; "" for none (``Makefile``, ``.gitignore``)."""
+    stem, dot, last = path.rpartition("/")[2].rpartition(".")
+    return last if dot and stem else ""

@@ -1,0 +1,133 @@
+-- The walk from origins to files, over the tables of the Software Heritage graph.
+-- Variables: max_depth (levels of directories), max_file_bytes.
+
+-- docs: start-visits
+-- Of each origin, the latest visit that saw everything.
+CREATE TEMP TABLE latest_visit AS
+SELECT origin AS origin_url, date AS visit_date, snapshot AS snapshot_id
+FROM origin_visit_status
+WHERE status = 'full'
+QUALIFY row_number() OVER (PARTITION BY origin ORDER BY visit DESC) = 1;
+-- docs: end-visits
+
+-- docs: start-branches
+-- An alias such as HEAD leads to another branch of the same snapshot, at most ten steps away.
+CREATE TEMP TABLE branch AS
+WITH RECURSIVE followed(snapshot_id, branch_name, target, target_type, steps) AS (
+    SELECT snapshot_id, TRY(decode(name)), target, target_type, 0 FROM snapshot_branch
+    UNION ALL
+    SELECT f.snapshot_id, f.branch_name, b.target, b.target_type, f.steps + 1
+    FROM followed f
+    JOIN snapshot_branch b ON b.snapshot_id = f.snapshot_id AND TRY(decode(b.name)) = f.target
+    WHERE f.target_type = 'alias' AND f.steps < 10
+)
+SELECT DISTINCT snapshot_id, branch_name, target, target_type
+FROM followed
+WHERE branch_name IS NOT NULL AND target_type IN ('revision', 'release', 'directory');
+
+-- The main branch: what the forge calls the default branch; where it says nothing, HEAD, master or main.
+CREATE TEMP TABLE main_branch AS
+SELECT r.*, v.visit_date, v.snapshot_id, b.branch_name, b.target, b.target_type
+FROM repository r
+JOIN latest_visit v USING (origin_url)
+JOIN branch b ON b.snapshot_id = v.snapshot_id
+WHERE CASE
+    WHEN r.default_branch IS NOT NULL THEN b.branch_name = 'refs/heads/' || r.default_branch
+    ELSE b.branch_name IN ('HEAD', 'refs/heads/master', 'refs/heads/main')
+END;
+-- docs: end-branches
+
+-- docs: start-roots
+-- From the branch to one root directory per origin: through a revision, a release, or directly.
+CREATE TEMP TABLE root AS
+SELECT
+    m.* EXCLUDE (target, target_type),
+    v.id AS revision_id, v.date AS revision_date, v.committer_date,
+    CASE m.target_type WHEN 'directory' THEN m.target ELSE coalesce(v.directory, l.target) END AS directory_id
+FROM main_branch m
+LEFT JOIN release l ON m.target_type = 'release' AND l.id = m.target
+LEFT JOIN revision v
+    ON v.id = CASE WHEN m.target_type = 'release' AND l.target_type = 'revision' THEN l.target ELSE m.target END
+WHERE m.target_type <> 'release' OR l.id IS NOT NULL
+QUALIFY row_number() OVER (
+    PARTITION BY origin_url ORDER BY revision_date DESC NULLS LAST, branch_name DESC, directory_id
+) = 1;
+
+-- Two origins with one root directory hold the same files: one repository of them stays.
+CREATE TEMP TABLE ranked_root AS
+SELECT *,
+    row_number() OVER keep AS repository_rank,
+    first_value(repo_name) OVER keep AS kept_repository
+FROM root
+WINDOW keep AS (
+    PARTITION BY directory_id
+    ORDER BY gha_license_id ASC NULLS LAST, star_events_count DESC, fork_events_count DESC,
+        revision_date ASC NULLS LAST, github_id ASC NULLS LAST, visit_date ASC NULLS LAST, origin_url
+);
+-- docs: end-roots
+
+-- docs: start-traversal
+-- Every directory below every root, level by level.
+CREATE TEMP TABLE folder AS
+WITH RECURSIVE below(root_id, directory_id, path, depth) AS (
+    SELECT DISTINCT directory_id, directory_id, ''::BLOB, 0 FROM root
+    UNION ALL
+    SELECT b.root_id, e.target, b.path || '/'::BLOB || e.name, b.depth + 1
+    FROM below b
+    JOIN directory_entry e ON e.directory_id = b.directory_id
+    WHERE e.type = 'dir' AND b.depth < getvariable('max_depth')
+)
+SELECT * FROM below;
+
+-- Every file of every repository. A submodule (type 'rev') belongs to another repository.
+CREATE TEMP TABLE found AS
+SELECT
+    c.sha1 AS blob_id, e.target AS content_id, c.length AS length_bytes,
+    f.path || '/'::BLOB || e.name AS raw_path, f.depth,
+    r.*,
+    CASE
+        WHEN f.depth = getvariable('max_depth') THEN 'too_deep'
+        WHEN e.type = 'rev' THEN 'submodule'
+        WHEN e.perms = 40960 THEN 'symlink'
+        WHEN r.repository_rank > 1 THEN 'duplicate_repository'
+    END AS reason
+FROM ranked_root r
+JOIN folder f ON f.root_id = r.directory_id
+JOIN directory_entry e ON e.directory_id = f.directory_id
+LEFT JOIN content c ON c.sha1_git = e.target
+WHERE e.type <> 'dir' OR f.depth = getvariable('max_depth');
+-- docs: end-traversal
+
+-- docs: start-exact
+-- One file per blob: permissive first, then popular, then recent; ties go to the file nearest its root.
+CREATE TEMP TABLE deduplicated AS
+SELECT *,
+    row_number() OVER keep AS copy,
+    first_value(repo_name) OVER keep AS kept_repo_name,
+    first_value(raw_path) OVER keep AS kept_raw_path
+FROM found
+WINDOW keep AS (
+    PARTITION BY reason, CASE WHEN reason IS NULL THEN blob_id ELSE origin_url || hex(raw_path) END
+    ORDER BY is_permissive DESC, star_events_count DESC, fork_events_count DESC,
+        revision_date DESC NULLS LAST, visit_date DESC NULLS LAST,
+        depth, repo_name, raw_path, origin_url
+);
+-- docs: end-exact
+
+CREATE TEMP TABLE candidate AS
+SELECT * EXCLUDE (reason, kept_repo_name, kept_raw_path),
+    CASE
+        WHEN reason IS NOT NULL THEN reason
+        WHEN copy > 1 THEN 'exact_duplicate'
+        WHEN length_bytes >= getvariable('max_file_bytes') THEN 'too_large'
+    END AS reason,
+    CASE
+        WHEN reason = 'duplicate_repository' THEN kept_repository
+        WHEN reason IS NULL AND copy > 1 THEN kept_repo_name
+    END AS kept_repo_name,
+    CASE WHEN reason IS NULL AND copy > 1 THEN kept_raw_path END AS kept_raw_path
+FROM deduplicated
+UNION ALL BY NAME
+SELECT r.*, '/'::BLOB || s.path AS raw_path, 'unreadable' AS reason, s.reason AS detail
+FROM skipped s
+JOIN ranked_root r ON r.origin_url = s.origin;
