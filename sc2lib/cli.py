@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from sc2lib import __version__
 from sc2lib.errors import ParameterError, RunDirectoryError, Sc2Error
 from sc2lib.workflow import profiles
@@ -92,7 +90,7 @@ def settings(pairs: Sequence[str]) -> dict[str, Any]:
         if not equals:
             raise ParameterError(f"--set {pair!r} is not of the form KEY=VALUE")
         knob = profiles.knob(name)
-        values[name] = knob.check(text if knob.type == "str" else yaml.safe_load(text))
+        values[name] = knob.check(knob.parse(text))
     return values
 
 
@@ -134,9 +132,14 @@ def _book(options: argparse.Namespace) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from sc2lib.workflow.doctor import advise, examine
+    from sc2lib.evaluation import sandbox
+    from sc2lib.workflow.doctor import Finding, advise, examine
 
-    findings = examine(root() / "runs")
+    try:
+        isolation = Finding("sandbox", sandbox.probe(), True)
+    except Sc2Error as error:
+        isolation = Finding("sandbox", "no isolation", False, str(error))
+    findings = examine(root() / "runs", isolation)
     for finding in findings:
         mark = {True: "ok", False: "!!", None: "  "}[finding.good]
         _say(f"{mark} {finding.name:14s} {finding.value}")

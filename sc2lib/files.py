@@ -1,5 +1,6 @@
 """Atomic files: a reader sees the old content or the new one, never a part."""
 
+import errno
 import hashlib
 import os
 import shutil
@@ -10,6 +11,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from sc2lib.errors import RunDirectoryError
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -25,6 +30,14 @@ def atomic(path: Path) -> Iterator[Path]:
         if temporary.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         os.replace(temporary, path)
+    except OSError as error:
+        remove(temporary)
+        if error.errno in NO_SPACE:
+            raise RunDirectoryError(
+                f"cannot write {path} ({os.strerror(error.errno)}): free some space and run the same command again; "
+                "what was finished is kept"
+            ) from error
+        raise
     except BaseException:
         remove(temporary)
         raise

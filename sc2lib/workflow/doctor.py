@@ -28,8 +28,8 @@ class Finding:
     advice: str = ""
 
 
-def examine(folder: Path) -> list[Finding]:
-    """Facts about cores, memory, disk (of `folder`), accelerators, tools and versions, with what they allow."""
+def examine(folder: Path, *more: Finding) -> list[Finding]:
+    """Facts about cores, memory, disk (of `folder`), accelerators, tools and versions, and `more`."""
     memory = psutil.virtual_memory()
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     disk = shutil.disk_usage(existing).free
@@ -49,7 +49,7 @@ def examine(folder: Path) -> list[Finding]:
             "a laptop run takes about 6 GiB; choose another --run-dir",
         ),
         accelerator(),
-        _sandbox(),
+        *more,
         _tool("git", "needed by source=git"),
         _tool("chromium", "needed by the browser tests: apt-get install chromium"),
         _tool("sbatch", "needed for Slurm only"),
@@ -77,17 +77,6 @@ def advise(findings: list[Finding]) -> str:
     if good["memory"] and good["disk"]:
         return "this machine can run: smoke, laptop"
     return "this machine can run: smoke"
-
-
-def _sandbox() -> Finding:
-    from sc2lib.errors import Sc2Error
-
-    try:
-        from sc2lib.evaluation.sandbox import probe
-
-        return Finding("sandbox", probe(), True)
-    except Sc2Error as error:
-        return Finding("sandbox", "no isolation", False, str(error))
 
 
 def _tool(name: str, need: str) -> Finding:

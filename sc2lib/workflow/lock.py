@@ -26,9 +26,13 @@ class RunLock:
         """Take the lock, or raise RunDirectoryError that names the process holding it."""
         if os.environ.get(VARIABLE) == str(self.run_dir):
             return
-        self.run_dir.mkdir(parents=True, exist_ok=True)
-        path = self.run_dir / ".lock"
-        file = path.open("a+", encoding="utf-8")
+        try:
+            self.run_dir.mkdir(parents=True, exist_ok=True)
+            file = (self.run_dir / ".lock").open("a+", encoding="utf-8")
+        except OSError as error:
+            raise RunDirectoryError(
+                f"cannot write to {self.run_dir} ({error.strerror}); choose another --run-dir"
+            ) from error
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -3,6 +3,7 @@
 ``sc2lib/profiles/knobs.yaml`` says which knobs there are; each profile is a flat YAML file that may extend another.
 """
 
+import contextlib
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -47,6 +48,15 @@ class Knob:
         if (self.low is not None and value < self.low) or (self.high is not None and value > self.high):
             raise ParameterError(f"{self.name}={value!r} is out of range; give {self.allowed()}")
         return value
+
+    def parse(self, text: str) -> Any:
+        """The value that `text` from a command line stands for; `check` judges it."""
+        if self.type == "str":
+            return None if self.optional and text in ("", "null") else text
+        if self.type == "float":
+            with contextlib.suppress(ValueError):
+                return float(text)
+        return yaml.safe_load(text)
 
     def allowed(self) -> str:
         """What the knob takes, in words."""

@@ -8,30 +8,33 @@ import pytest
 
 from sc2lib.workflow.run_directory import RunDirectory
 
-HERE = Path(__file__).resolve().parent
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 NUMBERS = [
-    "import pyarrow as pa\nshards = stage.params.shards\n"
-    "stage.write_table('files', [pa.table({'n': list(range(k, 40, shards))}) for k in range(shards)])",
+    """import pyarrow as pa
+shards = stage.params.shards
+stage.write_table("files", [pa.table({"n": list(range(k, 40, shards))}) for k in range(shards)])""",
     "stage.finish(metrics={'count': 40})",
 ]
 SQUARES = [
-    "import steps\nstage.map(steps.square, stage.shards('01_numbers', 'files'), outputs=['squares'], seconds=0.05)",
+    """from tests.workflow import steps
+stage.map(steps.square, stage.shards("01_numbers", "files"), outputs=["squares"], seconds=0.05)""",
     "path = stage.produce('text/numbers.txt', steps.count, 0, stage.params.vocabulary_size)",
     "stage.finish(metrics={'sum': sum(stage.read('squares')['n'].to_pylist())}, measured={'speed': 1.0})",
 ]
 PARITY = [
-    "import steps\nstage.map(steps.refuse_odd, stage.shards('02_squares', 'squares'), outputs=['files', 'removed'])",
+    """from tests.workflow import steps
+stage.map(steps.refuse_odd, stage.shards("02_squares", "squares"), outputs=["files", "removed"])""",
     "stage.finish(metrics={'kept': stage.read('files').num_rows})",
 ]
 
 
 def write_notebook(folder: Path, stage: str, reads: list[str], knobs: dict[str, object], cells: list[str]) -> Path:
     """Write a notebook of the book's shape: parameters, open, then `cells`."""
-    parameters = "profile = 'smoke'\nrun_dir = None\n" + "".join(f"{name} = {value!r}\n" for name, value in knobs.items())
-    opening = (
-        f"from sc2lib.workflow import Stage\nstage = Stage.open({stage!r}, **Stage.parameters(globals()))\nstage"
+    parameters = "profile = 'smoke'\nrun_dir = None\n" + "".join(
+        f"{name} = {value!r}\n" for name, value in knobs.items()
     )
+    opening = f"from sc2lib.workflow import Stage\nstage = Stage.open({stage!r}, **Stage.parameters(globals()))\nstage"
     notebook = nbformat.v4.new_notebook()
     notebook.cells = [nbformat.v4.new_markdown_cell(f"# {stage}"), nbformat.v4.new_code_cell(parameters)]
     notebook.cells[1].metadata["tags"] = ["parameters"]
@@ -54,8 +57,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_notebook(root / "notebooks", "02_squares", ["01_numbers"], {"vocabulary_size": None}, SQUARES)
     write_notebook(root / "notebooks", "03_parity", ["02_squares"], {}, PARITY)
     monkeypatch.setenv("SC2_ROOT", str(root))
-    monkeypatch.setenv("PYTHONPATH", str(HERE))
-    monkeypatch.syspath_prepend(str(HERE))
+    monkeypatch.setenv("PYTHONPATH", str(CHECKOUT))
     monkeypatch.delenv("SC2_RUNS", raising=False)
     return root
 

@@ -1,0 +1,60 @@
+import subprocess
+import sys
+
+import pytest
+
+from sc2lib.cli import main, settings
+from sc2lib.errors import ParameterError
+
+
+def test_settings_are_read_in_the_knobs_type():
+    assert settings(["seed=7", "rope_theta=1e4", "tie_word_embeddings=false"]) == {
+        "seed": 7,
+        "rope_theta": 10000.0,
+        "tie_word_embeddings": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "--set", "sed=1"], "did you mean 'seed'"),
+        (["run", "--set", "seed"], "not of the form KEY=VALUE"),
+        (["run", "--profile", "latop"], "did you mean 'laptop'"),
+        (["run", "--only", "99"], "no stage '99'"),
+        (["run", "--set", "shards=0"], "out of range"),
+    ],
+)
+def test_wrong_parameters_exit_with_2_and_say_what_is_right(arguments, words, capsys, tmp_path):
+    assert main([*arguments, "--run-dir", str(tmp_path / "run")]) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_status_of_a_run_that_is_not_there_names_the_command(capsys, tmp_path):
+    assert main(["status", "--profile", "smoke", "--run-dir", str(tmp_path / "none")]) == 1
+    assert "sc2 run --profile smoke" in capsys.readouterr().err
+
+
+def test_help_shows_examples():
+    finished = subprocess.run(
+        [sys.executable, "-m", "sc2lib.cli", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "sc2 run --only 04 --set jaccard_threshold=0.8" in finished.stdout
+
+
+def test_an_unknown_verb_is_a_usage_error():
+    with pytest.raises(SystemExit) as caught:
+        main(["fly"])
+    assert caught.value.code == 2
+
+
+def test_doctor_names_the_machine_and_what_it_can_run(capsys):
+    assert main(["doctor"]) == 0
+    printed = capsys.readouterr().out
+    assert "cores" in printed and "this machine can run: smoke" in printed
+
+
+def test_settings_refuse_a_value_that_is_no_yaml_scalar_of_the_type():
+    with pytest.raises(ParameterError, match="give a value of type int"):
+        settings(["seed=[1]"])

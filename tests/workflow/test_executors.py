@@ -1,0 +1,46 @@
+import os
+
+import pytest
+
+from sc2lib.errors import InputError, StageError
+from sc2lib.workflow.executors import LocalExecutor, executor
+
+
+def double(n: int) -> int:
+    return 2 * n
+
+
+def refuse_three(n: int) -> int:
+    if n == 3:
+        raise InputError("three is not welcome; remove it")
+    return n
+
+
+def die_on_two(n: int) -> int:
+    if n == 2:
+        os.kill(os.getpid(), 9)
+    return n
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_item_comes_back_with_its_index(workers):
+    assert sorted(LocalExecutor(workers).map(double, [5, 6, 7])) == [(0, 10), (1, 12), (2, 14)]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_is_raised_as_it_was(workers):
+    with pytest.raises(InputError, match="three is not welcome"):
+        list(LocalExecutor(workers).map(refuse_three, [1, 2, 3, 4]))
+
+
+def test_a_dead_worker_is_an_error_with_a_remedy():
+    with pytest.raises(StageError, match="workers=1"):
+        list(LocalExecutor(2).map(die_on_two, [1, 2, 3]))
+
+
+def test_no_items_give_nothing():
+    assert list(LocalExecutor(2).map(double, [])) == []
+
+
+def test_zero_workers_means_the_cores_there_are():
+    assert executor("local", 0).workers >= 1

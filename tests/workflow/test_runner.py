@@ -1,0 +1,138 @@
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import nbformat
+import papermill
+import pytest
+
+from sc2lib.errors import ChainError, ParameterError
+from sc2lib.workflow import manifest as manifests
+from sc2lib.workflow.lock import VARIABLE
+from sc2lib.workflow.project import notebooks
+from sc2lib.workflow.run_directory import RunDirectory
+from sc2lib.workflow.runner import plan, run_chain, select
+from sc2lib.workflow.state import problem
+from tests.workflow.conftest import PARITY, write_notebook
+
+
+@pytest.fixture(autouse=True)
+def no_inherited_lock(monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
+
+
+def test_stages_are_chosen_by_number_or_name(project):
+    assert select() == ["01_numbers", "02_squares", "03_parity"]
+    assert select(first="02") == ["02_squares", "03_parity"]
+    assert select(last="squares") == ["01_numbers", "02_squares"]
+    assert select(only="03_parity") == ["03_parity"]
+    assert select(needed_by="03") == ["01_numbers", "02_squares"]
+    with pytest.raises(ParameterError, match="did you mean '02_squares'"):
+        select(only="02_square")
+
+
+def test_a_chain_runs_once_then_is_up_to_date(project, run):
+    assert run_chain(run, "smoke", {}, select()) == 3
+    assert manifests.load(run.stage("02_squares")).metrics["sum"] == sum(n * n for n in range(40))
+    assert run_chain(run, "smoke", {}, select()) == 0
+    executed = nbformat.read(run.notebook("03_parity"), as_version=4)
+    assert any(cell.get("outputs") for cell in executed.cells)
+
+    # another parameter reaches the stage that declares it, and what stands on it
+    reasons = [step.reason for step in plan(run, "smoke", {"vocabulary_size": 700}, select())]
+    assert reasons == [None, "was made with vocabulary_size=1024, not 700", None]
+    assert run_chain(run, "smoke", {"vocabulary_size": 700}, select()) == 2
+
+    # code that changed makes its stage stale, prose does not
+    path = project / "notebooks" / "03_parity.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[0].source = "# Another title"
+    nbformat.write(notebook, path)
+    assert problem("03_parity", run) is None
+    notebook.cells[-1].source += "\nassert True"
+    nbformat.write(notebook, path)
+    assert problem("03_parity", run) == "was made by other code"
+
+
+def test_a_failing_notebook_stops_the_chain_and_names_the_cell(project, run):
+    cells = ["value = 3", "raise ValueError('no such value')", *PARITY]
+    write_notebook(project / "notebooks", "02_squares", ["01_numbers"], {}, cells)
+    with pytest.raises(ChainError, match=r"02_squares.ipynb, cell 5 .*ValueError: no such value"):
+        run_chain(run, "smoke", {}, select())
+    assert manifests.load(run.stage("01_numbers")) is not None
+    assert run.failed("02_squares").exists()
+    assert not run.notebook("02_squares").exists()
+    assert not run.stage("03_parity").exists()
+
+
+def test_an_override_no_stage_declares_is_refused(project, run):
+    with pytest.raises(ParameterError, match=r"none of .* has a parameter 'hidden_size'"):
+        run_chain(run, "smoke", {"hidden_size": 64}, select())
+    assert not run.path.exists()
+
+
+def test_any_notebook_runs_alone_in_smoke(project, tmp_path):
+    """Plain papermill on the last notebook makes the others on the spot."""
+    source = notebooks()["03_parity"].path
+    papermill.execute_notebook(
+        str(source), str(tmp_path / "out.ipynb"), {"run_dir": str(tmp_path / "run")}, cwd=tmp_path, progress_bar=False
+    )
+    run = RunDirectory(tmp_path / "run")
+    assert manifests.load(run.stage("03_parity")).metrics["kept"] == 20
+
+
+def start(run: RunDirectory, **popen: object) -> subprocess.Popen:
+    command = [sys.executable, "-m", "sc2lib.cli", "run", "--profile", "smoke", "--run-dir", str(run.path)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **popen)
+
+
+def stable(run: RunDirectory, stage: str) -> dict:
+    """A manifest without what may vary: times and memory."""
+    content = json.loads((run.stage(stage) / "manifest.json").read_text())
+    return {name: value for name, value in content.items() if name != "measured"}
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_a_run_ends_byte_identical(project, tmp_path, outputs):
+    undisturbed, killed = RunDirectory(tmp_path / "a"), RunDirectory(tmp_path / "b")
+    began = time.perf_counter()
+    assert start(undisturbed).wait() == 0
+    duration = time.perf_counter() - began
+    moments = random.Random(20240229)
+    for _ in range(5):
+        process = start(killed, start_new_session=True)
+        time.sleep(moments.uniform(0.1, 0.7) * duration)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    last = start(killed)
+    assert last.wait() == 0, last.stderr.read()
+    assert outputs(killed) == outputs(undisturbed)
+    for stage in select():
+        assert stable(killed, stage) == stable(undisturbed, stage)
+
+
+def test_two_runs_in_one_directory_are_refused(project, run):
+    first = start(run)
+    try:
+        while not (run.path / "run.json").exists() and first.poll() is None:
+            time.sleep(0.05)
+        second = start(run)
+        assert second.wait() == 1
+        assert "in use by" in second.stderr.read()
+    finally:
+        first.kill()
+        first.wait()
+
+
+def test_control_c_leaves_a_run_that_goes_on(project, run):
+    process = start(run, start_new_session=True)
+    while not run.stage("01_numbers").exists() and process.poll() is None:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    assert "the same command goes on" in process.stderr.read()
+    assert run_chain(run, "smoke", {}, select(last="01")) <= 1
