@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from charset_normalizer import from_bytes
 
-GUESS_BYTES = 1 << 16  # a guess looks at this much; detection reads it with some ninety encodings
+GUESS_BYTES = 1 << 16  # a guess looks at this much, because it tries some ninety encodings on it
 
 
 class Decoded(NamedTuple):
@@ -33,7 +33,8 @@ def decode(data: bytes) -> Decoded:
         return Decoded(data.decode("utf-8"), "UTF-8", None)
     except UnicodeDecodeError as error:
         problem = f"byte {error.start} is not UTF-8"
-    guess = from_bytes(data[:GUESS_BYTES]).best()
+        sample = _lines_around(data, error.start)
+    guess = from_bytes(sample).best()
     if guess is None:
         return Decoded(None, None, "undecodable", f"{problem}; no encoding fits")
     try:
@@ -45,3 +46,11 @@ def decode(data: bytes) -> Decoded:
 
 
 # docs: end-decode
+
+
+def _lines_around(data: bytes, position: int) -> bytes:
+    """Whole lines around a byte, about `GUESS_BYTES`: a cut through a character would mislead the guess."""
+    begin = data.rfind(b"\n", 0, max(0, position - GUESS_BYTES // 2)) + 1
+    begin = max(begin, position - GUESS_BYTES)
+    end = data.rfind(b"\n", position, begin + GUESS_BYTES) + 1
+    return data[begin : end or begin + GUESS_BYTES]

@@ -7,6 +7,7 @@ Objects come from ``git cat-file --batch`` and ``git ls-tree``; nothing of the r
 import os
 import re
 import subprocess
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from sc2lib.errors import InputError
 _SIGNATURE = re.compile(rb"(.*) (-?\d+) ([+-]\d{4,})", re.DOTALL)
 _BRANCH_KINDS = {"commit": "revision", "tag": "release", "tree": "directory", "blob": "content"}
 _DEPTH = 3  # a folder of repositories is searched this deep
+MAX_FILES = 1_000_000  # of one commit: a few kilobytes of nested trees can name billions
 
 
 def _environment() -> dict[str, str]:
@@ -44,6 +46,29 @@ def _git(folder: bytes, *arguments: str) -> bytes:
         problem = finished.stderr.decode("utf-8", "replace").strip()
         raise InputError(f"git {arguments[0]} failed in {os.fsdecode(folder)!r}: {problem}")
     return finished.stdout
+
+
+def _list_tree(folder: bytes, commit: str) -> Iterator[tuple[int, bytes, str, bytes]]:
+    """Mode, kind, identifier and path of every file of a commit, as git lists them."""
+    command = ["git", "-C", os.fsdecode(folder), "ls-tree", "-r", "-z", "--full-tree", commit]
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=_environment())
+        assert process.stdout is not None
+        left = b""
+        try:
+            while block := process.stdout.read(1 << 16):
+                *entries, left = (left + block).split(b"\0")
+                for entry in entries:
+                    header, path = entry.split(b"\t", 1)
+                    mode, kind, target = header.split()
+                    yield int(mode, 8), kind, target.decode(), path
+        finally:
+            process.stdout.close()  # ends a git that is still writing
+            process.wait()
+        if process.returncode:
+            errors.seek(0)
+            problem = errors.read().decode("utf-8", "replace").strip()
+            raise InputError(f"git ls-tree failed in {os.fsdecode(folder)!r}: {problem}")
 
 
 class ObjectReader:
@@ -111,7 +136,12 @@ class GitRepository:
         self.folder = folder_of(url)
 
     def visit(self, graph: Graph) -> None:
-        """Add the snapshot of all branches and tags, the default branch's last revision, and its files."""
+        """Add the snapshot of all branches and tags, the default branch's last revision, and its files.
+
+        Raises InputError when git cannot read the repository or its default branch has no commit.
+        """
+        if problem := unusable(self.folder):
+            raise InputError(problem)
         branches: dict[bytes, Branch] = {}
         listing = _git(self.folder, "for-each-ref", "--format=%(objecttype) %(objectname) %(refname)")
         for line in listing.splitlines():
@@ -120,7 +150,8 @@ class GitRepository:
                 branches[name] = Branch(_BRANCH_KINDS[kind.decode()], target.decode())
         head = default_branch(self.folder)
         commit = _git(self.folder, "rev-parse", "--verify", "HEAD^{commit}").strip().decode()
-        branches[b"HEAD"] = Branch("alias", head) if head in branches else Branch("revision", commit)
+        named = head is not None and head.encode() in branches
+        branches[b"HEAD"] = Branch("alias", head.encode()) if head and named else Branch("revision", commit)
         with ObjectReader(self.folder) as reader:
             root = self._add_files(graph, reader, commit)
             _add_revision(graph, commit, reader.read(commit), root)
@@ -128,21 +159,18 @@ class GitRepository:
 
     def _add_files(self, graph: Graph, reader: ObjectReader, commit: str) -> str:
         files: dict[bytes, tuple[int, str]] = {}
-        known: dict[str, str] = {}
-        for entry in _git(self.folder, "ls-tree", "-r", "-z", "--full-tree", commit).split(b"\0"):
-            if not entry:
-                continue
-            header, path = entry.split(b"\t", 1)
-            mode, kind, target = header.split()
-            if kind == b"blob":
+        hashed: set[str] = set()
+        for mode, kind, target, path in _list_tree(self.folder, commit):
+            if kind == b"blob" and target not in hashed:
                 try:
-                    name = target.decode()
-                    if name not in known:
-                        known[name] = graph.add_content(reader.hash(name))
+                    graph.add_content(reader.hash(target))
                 except OSError as error:
                     graph.add("skipped", self.url, path, str(error))
                     continue
-            files[path] = (int(mode, 8), target.decode())
+                hashed.add(target)
+            files[path] = (mode, target)
+            if len(files) > MAX_FILES:
+                raise InputError(f"more than {MAX_FILES:,} files in one commit of {os.fsdecode(self.folder)!r}")
         return graph.add_tree(files)
 
     def read(self, wanted: Iterable[tuple[bytes, str]]) -> Iterator[bytes | OSError]:
@@ -175,12 +203,33 @@ def _signature(line: bytes | None) -> tuple[bytes | None, int | None, int | None
     return match[1], date, minutes if abs(minutes) < 1 << 15 else None
 
 
-def default_branch(folder: bytes) -> bytes:
-    """The branch HEAD names (``refs/heads/main``), or b"" when HEAD is detached."""
+def default_branch(folder: bytes) -> str | None:
+    """The branch HEAD names (``refs/heads/main``); None when HEAD is detached or the name is not UTF-8."""
     try:
-        return _git(folder, "symbolic-ref", "--quiet", "HEAD").strip()
+        return _git(folder, "symbolic-ref", "--quiet", "HEAD").strip().decode()
+    except (InputError, UnicodeDecodeError):
+        return None
+
+
+def unusable(folder: bytes) -> str | None:
+    """Why a repository cannot be an origin, with the remedy; None when it can."""
+    where = os.fsdecode(folder)
+    try:
+        if _git(folder, "rev-parse", "--show-object-format").strip() != b"sha1":
+            return (
+                f"{where!r} names its objects by SHA-256 and SWHIDs need SHA-1; "
+                "push it into a repository made with git init --object-format=sha1"
+            )
+    except InputError as error:
+        return str(error)
+    try:
+        _git(folder, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     except InputError:
-        return b""
+        return (
+            f"the git repository {where!r} has no commits on its default branch; commit something, "
+            "or point HEAD at a branch that has commits (git symbolic-ref HEAD refs/heads/NAME)"
+        )
+    return None
 
 
 def is_repository(folder: Path) -> bool:
@@ -201,11 +250,12 @@ def find(folder: Path, depth: int = _DEPTH) -> Iterator[Path]:
 def repositories(folders: list[Path]) -> Iterator[dict[str, Any]]:
     """The rows of REPOSITORY for every repository at or below the folders.
 
-    A repository without a commit is an error when it was named itself, and passed over when it lies among others.
+    InputError when a folder holds no usable repository; one bad repository among good ones is listed, and its
+    visit fails.
     """
     for folder in folders:
         if not folder.is_dir():
-            remedy = "clone it first: git clone --bare URL" if "://" in str(folder) else "give a folder that exists"
+            remedy = "clone it first: git clone --bare URL" if ":/" in str(folder) else "give a folder that exists"
             raise InputError(f"source_path {str(folder)!r} is not a folder; {remedy}")
         found = list(find(folder))
         if not found:
@@ -213,46 +263,29 @@ def repositories(folders: list[Path]) -> Iterator[dict[str, Any]]:
                 f"no git repository at or below {str(folder)!r} ({_DEPTH} levels searched); "
                 "give a repository's folder, or use source=directory for plain files"
             )
-        with_commits = [path for path in found if has_commits(path)]
-        if not with_commits:
-            raise InputError(
-                f"the git repository {str(found[0])!r} has no commits on its default branch; commit something, "
-                "or point HEAD at a branch that has commits (git symbolic-ref HEAD refs/heads/NAME)"
-            )
-        for path in with_commits:
+        problems = (unusable(os.fsencode(path.resolve())) for path in found)
+        first = next(problems)
+        if first is not None and all(problems):
+            raise InputError(first)
+        for path in found:
             yield _describe(path, folder)
-
-
-def has_commits(folder: Path) -> bool:
-    """Whether HEAD leads to a commit; InputError when git cannot read the repository at all."""
-    path = os.fsencode(folder.resolve())
-    if _git(path, "rev-parse", "--show-object-format").strip() != b"sha1":
-        raise InputError(
-            f"{str(folder)!r} names its objects by SHA-256; SWHIDs need SHA-1: clone it into a repository made with "
-            "git init --object-format=sha1"
-        )
-    try:
-        _git(path, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
-    except InputError:
-        return False
-    return True
 
 
 def _describe(path: Path, below: Path) -> dict[str, Any]:
     folder = os.fsencode(path.resolve())
     try:
-        remote: str | None = _git(folder, "config", "--get", "remote.origin.url").decode("utf-8", "replace").strip()
+        remote = _git(folder, "config", "--get", "remote.origin.url").decode("utf-8", "replace").strip()
     except InputError:
-        remote = None
-    head = default_branch(folder).removeprefix(b"refs/heads/").decode("utf-8", "backslashreplace")
+        remote = ""
     local = path.resolve().name if path == below else str(path.relative_to(below))
     local = local.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace").removesuffix(".git")
-    html_url, name = web_address(remote) if remote else (None, None)
+    html_url, name = web_address(remote)
+    head = default_branch(folder)
     return {
         "origin_url": file_url(folder),
         "repo_name": name or f"git/{local}",
         "visit_type": "git",
-        "default_branch": head or None,
+        "default_branch": head and head.removeprefix("refs/heads/"),
         "html_url": html_url,
     }
 

@@ -156,12 +156,21 @@ class Graph:
         make every run different.
         """
         snapshot = swhid.snapshot(branches)
-        self.add("origin", hashlib.sha1(url.encode(), usedforsecurity=False).hexdigest(), url)
+        self._add_origin(url)
         self.add("origin_visit_status", url, 1, None, "full", snapshot, visit_type)
         for name, (kind, target) in branches.items():
             shown = target.decode("utf-8", "backslashreplace") if isinstance(target, bytes) else target
             self.add("snapshot_branch", snapshot, name, shown, kind)
         return snapshot
+
+    def add_failed_visit(self, url: str, visit_type: str, reason: str) -> None:
+        """Add an origin whose visit saw nothing; the walk passes it over, `skipped` says why."""
+        self._add_origin(url)
+        self.add("origin_visit_status", url, 1, None, "failed", None, visit_type)
+        self.add("skipped", url, b"", reason)
+
+    def _add_origin(self, url: str) -> None:
+        self.add("origin", hashlib.sha1(url.encode(), usedforsecurity=False).hexdigest(), url)
 
     def tables(self) -> tuple[pa.Table, ...]:
         """The tables in the order of `GRAPH`, rows sorted."""

@@ -2,7 +2,7 @@
 
 import fnmatch
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -95,14 +95,32 @@ def open_origin(url: str, visit_type: str) -> Origin:
 
 
 def visit(repositories: pa.Table) -> tuple[pa.Table, ...]:
-    """Visit every origin of a REPOSITORY table; returns the tables of `GRAPH`, in its order."""
+    """Visit every origin of a REPOSITORY table; returns the tables of `GRAPH`, in its order.
+
+    An origin that cannot be visited becomes a failed visit with a row in ``skipped``; the others go on.
+    """
     graph = Graph()
     for row in repositories.select(["origin_url", "visit_type"]).to_pylist():
-        open_origin(row["origin_url"], row["visit_type"]).visit(graph)
+        url, visit_type = row["origin_url"], row["visit_type"]
+        try:
+            open_origin(url, visit_type).visit(graph)
+        except InputError as error:
+            graph.add_failed_visit(url, visit_type, str(error))
     return graph.tables()
 
 
 VISITED = tuple(GRAPH)
+
+
+def require_text(removed: Mapping[str, int], files: int, source_path: str | None) -> None:
+    """Raise InputError when a whole source gave no text, with what its files were instead."""
+    if files:
+        return
+    found = ", ".join(f"{count} {reason}" for reason, count in sorted(removed.items())) or "no files"
+    raise InputError(
+        f"no text in {source_path or 'this environment'!r}: {found}; give a source that holds source code "
+        "(files in UTF-8, smaller than max_file_bytes)"
+    )
 
 
 def _folders(source: str, source_path: str | None) -> list[Path]:

@@ -95,12 +95,12 @@ def hash_content(stream: BinaryIO, length: int) -> ContentHashes:
     plain = hashlib.sha1(usedforsecurity=False)
     salted = hashlib.sha1(b"blob %d\0" % length, usedforsecurity=False)
     done = 0
-    while block := stream.read(BLOCK):
+    while done <= length and (block := stream.read(BLOCK)):
         plain.update(block)
         salted.update(block)
         done += len(block)
     if done != length:
-        raise ValueError(f"{done} bytes read where {length} were announced: the file changed while it was read")
+        raise ValueError(f"the file changed while it was read: {length} bytes were announced")
     return ContentHashes(plain.hexdigest(), salted.hexdigest(), length)
 
 

@@ -90,6 +90,7 @@ SELECT
         WHEN e.type = 'rev' THEN 'submodule'
         WHEN e.perms = 40960 THEN 'symlink'
         WHEN r.repository_rank > 1 THEN 'duplicate_repository'
+        WHEN c.sha1 IS NULL THEN 'missing_content'
     END AS reason
 FROM ranked_root r
 JOIN folder f ON f.root_id = r.directory_id
@@ -130,4 +131,8 @@ FROM deduplicated
 UNION ALL BY NAME
 SELECT r.*, '/'::BLOB || s.path AS raw_path, 'unreadable' AS reason, s.reason AS detail
 FROM skipped s
-JOIN ranked_root r ON r.origin_url = s.origin;
+JOIN repository r ON r.origin_url = s.origin
+UNION ALL BY NAME
+SELECT r.*, '/'::BLOB AS raw_path, 'no_main_branch' AS reason
+FROM repository r
+WHERE origin_url NOT IN (SELECT origin_url FROM root) AND origin_url NOT IN (SELECT origin FROM skipped);
