@@ -10,7 +10,7 @@ import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -195,7 +195,10 @@ def _block_mask(length: int, window: int | None, device: torch.device) -> Any:
 def _flex_kernel(compiled: bool) -> Callable[..., Any]:
     from torch.nn.attention.flex_attention import flex_attention
 
-    return torch.compile(flex_attention, dynamic=False) if compiled else flex_attention
+    kernel: Any = flex_attention
+    if compiled:
+        kernel = torch.compile(flex_attention, dynamic=False)
+    return cast(Callable[..., Any], kernel)
 
 
 def _flex(q_BHTD: Tensor, k_BKTD: Tensor, v_BKTD: Tensor, plan: AttentionPlan) -> Tensor:

@@ -91,7 +91,8 @@ def sample(logits_BV: Tensor, top_p: float, uniform_B: Tensor) -> Tensor:
     probability_BV = probability_BV.where(before_BV < top_p, 0)
     cumulative_BV = probability_BV.cumsum(dim=1)
     threshold_B1 = uniform_B[:, None].double() * cumulative_BV[:, -1:]
-    choice_B1 = (cumulative_BV <= threshold_B1).sum(dim=1, keepdim=True)
+    last_B1 = (probability_BV > 0).sum(dim=1, keepdim=True) - 1
+    choice_B1 = (cumulative_BV <= threshold_B1).sum(dim=1, keepdim=True).minimum(last_B1)
     return order_BV.gather(1, choice_B1)[:, 0]
     # docs: end-sample
 

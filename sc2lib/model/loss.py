@@ -6,8 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Logits of one chunk, in elements: 2^24 fp32 values are 64 MiB.
-CHUNK_ELEMENTS = 1 << 24
+# Logits of one chunk, in elements. On a CPU 8 MiB of fp32 stay in the cache: measured twice as fast as all
+# logits at once (4,096 tokens, vocabulary 8,192). An accelerator wants large products: 256 MiB.
+CPU_CHUNK = 1 << 21
+ACCELERATOR_CHUNK = 1 << 26
+SMALLEST_CHUNK_TOKENS = 64
 
 
 def linear_cross_entropy(
@@ -15,18 +18,20 @@ def linear_cross_entropy(
     weight_VC: Tensor,
     targets_N: Tensor,
     ignore_index: int = -100,
-    chunk_elements: int = CHUNK_ELEMENTS,
+    chunk_elements: int | None = None,
 ) -> Tensor:
     """Mean of ``cross_entropy(x @ weight.T, targets)`` over the targets that count, in fp32.
 
-    With N·V at most `chunk_elements` this is the plain product and loss. Above, tokens go through in
-    chunks, and each chunk's gradient is taken while its logits are still there: the FLOPs of forward plus
-    backward are the same, the memory is one chunk of logits instead of three times N·V.
+    With N·V at most `chunk_elements` (None: by device) this is the plain product and loss. Above, tokens go
+    through in chunks, and each chunk's gradient is taken while its logits are still there: the FLOPs of
+    forward plus backward are the same, the memory is one chunk of logits instead of three times N·V.
     Without any target the loss is 0 over 0 targets: NaN, as in PyTorch.
     """
+    if chunk_elements is None:
+        chunk_elements = CPU_CHUNK if x_NC.device.type == "cpu" else ACCELERATOR_CHUNK
     if x_NC.shape[0] * weight_VC.shape[0] <= chunk_elements:
         return F.cross_entropy(F.linear(x_NC, weight_VC).float(), targets_N, ignore_index=ignore_index)
-    chunk = max(1, chunk_elements // weight_VC.shape[0])
+    chunk = max(SMALLEST_CHUNK_TOKENS, chunk_elements // weight_VC.shape[0])
     loss: Tensor = _ChunkedCrossEntropy.apply(x_NC, weight_VC, targets_N, ignore_index, chunk)
     return loss
 
@@ -46,15 +51,16 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         for start in range(0, x_NC.shape[0], chunk):
             rows = slice(start, start + chunk)
             x, targets = x_NC[rows].to(dtype), targets_N[rows]
-            logits = (x @ weight.T).float()
-            total += F.cross_entropy(logits, targets, ignore_index=ignore_index, reduction="sum")
+            keep = targets != ignore_index
+            index = targets.where(keep, 0)[:, None]
+            log_probability = (x @ weight.T).float().log_softmax(dim=1)
+            total -= log_probability.gather(1, index)[:, 0].where(keep, 0).sum()
             if not needs_x and not needs_weight:
                 continue
             # The gradient of the loss by the logits is softmax minus one-hot, 0 where a target is ignored.
-            keep = targets != ignore_index
-            grad = logits.softmax(dim=1)
-            grad[torch.arange(len(targets), device=grad.device), targets.where(keep, 0)] -= 1
-            grad = (grad * (keep / count)[:, None]).to(dtype)
+            grad = log_probability.exp_()
+            grad.scatter_add_(1, index, torch.full_like(index, -1, dtype=grad.dtype))
+            grad = grad.mul_((keep / count)[:, None]).to(dtype)
             if grad_x_NC is not None:
                 grad_x_NC[rows] = grad @ weight
             if grad_weight_VC is not None:
