@@ -1,0 +1,1 @@
+"""From files to training documents: repository context, fill-in-the-middle, mixture."""

@@ -1,0 +1,48 @@
+"""The training documents of a run: a shuffle that brings the files of a repository together, then formatting."""
+
+from collections.abc import Collection, Mapping
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sc2lib.corpus.formatting import SourceFile, repository_documents
+from sc2lib.corpus.mixture import is_kept
+from sc2lib.documents.records import Document, table
+from sc2lib.documents.repositories import split_by_repository
+from sc2lib.documents.sources import CODE, routed, select
+from sc2lib.tables import DOCUMENTS, removed
+
+
+def distribute(
+    files: pa.Table, contents: pa.Table, rates: Mapping[str, float], seed: int, buckets: int
+) -> tuple[pa.Table, ...]:
+    """One ROUTED table a bucket with the code of a shard, and last the REMOVED rows of the down-sampling."""
+    code = select(files, (CODE,))
+    pairs = zip(code["blob_id"].to_pylist(), code["language"].to_pylist(), strict=True)
+    kept = pa.array([is_kept(blob_id, language, rates, seed) for blob_id, language in pairs], pa.bool_())
+    dropped = code.filter(pc.invert(kept))
+    tables = split_by_repository(routed(code.filter(kept), contents), buckets)
+    return (*tables, removed(dropped, "down_sampled"))
+
+
+def assemble(
+    *tables: pa.Table,
+    validation: Collection[str],
+    seed: int,
+    metadata_rate: float,
+    max_document_bytes: int | None,
+) -> pa.Table:
+    """The DOCUMENTS of one bucket: a repository's code formatted, documents that exist already passed on.
+
+    `tables` are the bucket's ROUTED tables, and DOCUMENTS tables of the stage before.
+    """
+    ready = [one.cast(DOCUMENTS) for one in tables if "segments" in one.column_names]
+    files = pa.concat_tables([one for one in tables if "segments" not in one.column_names])
+    made: list[Document] = []
+    repositories: dict[str, list[SourceFile]] = {}
+    for row in files.sort_by([("repo_name", "ascending"), ("blob_id", "ascending")]).to_pylist():
+        repositories.setdefault(row.pop("repo_name"), []).append(SourceFile(**row))
+    for name, members in repositories.items():
+        split = "validation" if name in validation else "train"
+        made += repository_documents(name, members, split, seed, metadata_rate, max_document_bytes)
+    return pa.concat_tables([table(made), *ready])

@@ -1,0 +1,1 @@
+"""Documents that are not plain source files: notebooks and documentation."""

@@ -1,0 +1,106 @@
+"""From routed files to documents: the two steps of the stage that looks beyond source files.
+
+`collect` brings notebooks and documentation of a repository together, `convert` makes their documents and gives
+a reason for every file that makes none.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sc2lib.documents import documentation, notebooks
+from sc2lib.documents.records import Document, Provenance, Segment, table
+from sc2lib.documents.repositories import split_by_repository
+from sc2lib.documents.sources import DOCUMENTATION, NOTEBOOK, ROUTED, routed, select, source_of
+from sc2lib.tables import REMOVED
+
+FORMS: dict[str, Callable[[notebooks.Notebook], list[Segment]]] = {
+    "jupyter_scripts": notebooks.script,
+    "jupyter_structured": notebooks.structured,
+}
+
+
+def collect(
+    files: pa.Table,
+    contents: pa.Table,
+    licensed: pa.Table,
+    originals: pa.Table,
+    buckets: int,
+    redact: Callable[[str], str],
+) -> tuple[pa.Table, ...]:
+    """The notebooks and documentation of one shard, as one ROUTED table a bucket of repositories.
+
+    `files` and `contents` are what the curation kept; `licensed` and `originals` hold every file whose licence
+    allows it. The filters are made for code and drop a package's METADATA, which has no language, so descriptions
+    are taken from there: only their body, and only after `redact`.
+    """
+    parts = [routed(select(files, (NOTEBOOK, DOCUMENTATION)), contents)]
+    wanted = pa.array([documentation.is_description(path) for path in licensed["path"].to_pylist()], pa.bool_())
+    rest = licensed.filter(wanted)
+    rest = rest.filter(pc.invert(pc.is_in(rest["blob_id"], files["blob_id"].combine_chunks())))
+    descriptions = routed(rest, originals)
+    redacted = [redact(text) for text in descriptions["content"].to_pylist()]
+    parts.append(descriptions.set_column(5, ROUTED.field("content"), pa.array(redacted, pa.large_string())))
+    return split_by_repository(pa.concat_tables(parts), buckets)
+
+
+def convert(*tables: pa.Table, validation: Collection[str]) -> tuple[pa.Table, pa.Table]:
+    """Documents of one bucket of repositories, and the REMOVED rows of what gave none."""
+    documents: list[Document] = []
+    removed: list[dict[str, Any]] = []
+    pages: dict[str, list[documentation.Page]] = defaultdict(list)
+    for row in pa.concat_tables(tables).sort_by([("repo_name", "ascending"), ("blob_id", "ascending")]).to_pylist():
+        drop = partial(_removed, row)
+        if source_of(row["path"], row["language"]) == NOTEBOOK:
+            documents += _notebook(row, "validation" if row["repo_name"] in validation else "train", removed, drop)
+            continue
+        page = _page(row)
+        if len(page.text) < documentation.SHORTEST_PAGE:
+            removed.append(drop("short_page", f"{len(page.text)} characters"))
+        elif any(page.text == other.text for other in pages[row["repo_name"]]):
+            removed.append(drop("duplicate_page", ""))
+        else:
+            pages[row["repo_name"]].append(page)
+    for name, found in pages.items():
+        if found:
+            documents.append(documentation.document(name, found, "validation" if name in validation else "train"))
+    return table(documents), pa.Table.from_pylist(removed, schema=REMOVED)
+
+
+def _notebook(
+    row: dict[str, Any], split: str, removed: list[dict[str, Any]], drop: Callable[..., dict[str, Any]]
+) -> list[Document]:
+    """Both forms of a notebook; a form that cannot be made leaves a row in `removed`."""
+    made = []
+    try:
+        notebook = notebooks.parse(row["content"])
+    except notebooks.NotebookError as error:
+        removed.append(drop(error.reason, error.detail))
+        return []
+    for source, form in FORMS.items():
+        try:
+            segments = form(notebook)
+        except notebooks.NotebookError as error:
+            removed.append(drop(error.reason, f"{source}: {error.detail}"))
+            continue
+        first = len(segments) > 1  # the start sentinel of the structured form holds no text
+        origin = Provenance(row["blob_id"], row["path"], row["language"], row["license_type"], int(first))
+        made.append(Document(source, row["repo_name"], split, segments, [origin]))
+    return made
+
+
+def _page(row: dict[str, Any]) -> documentation.Page:
+    language, text = row["language"] or "Text", row["content"]
+    if documentation.is_description(row["path"]):
+        language, text = documentation.description(text)
+    text = documentation.clean(text, language)
+    return documentation.Page(row["blob_id"], row["path"], language, row["license_type"], text)
+
+
+def _removed(row: dict[str, Any], reason: str, detail: str) -> dict[str, Any]:
+    columns = {name: row[name] for name in ("blob_id", "path", "repo_name", "language")}
+    return columns | {"length_bytes": len(row["content"].encode()), "reason": reason, "detail": detail or None}

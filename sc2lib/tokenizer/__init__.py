@@ -1,0 +1,1 @@
+"""Byte-level BPE: special tokens, training, encoding of documents to token files."""
