@@ -1,0 +1,71 @@
+# make book   sets up, runs every chapter on the embedded archive, builds the HTML book
+# make test   sets up, runs everything that checks the project
+
+PYTHON ?= python3
+VENV ?= .venv
+PROFILE ?= laptop
+TORCH := 2.13.0
+BIN := $(VENV)/bin
+TEST_RUNS := $(CURDIR)/runs/test
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run book lab lint types unit alone chain pages test lock clean
+
+help:  ## show these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/book-ready  ## create the environment of the book in .venv
+
+book: setup  ## run every chapter (PROFILE=laptop) and build the HTML book
+	@$(BIN)/sc2 run --profile $(PROFILE)
+	@$(BIN)/sc2 book --profile $(PROFILE)
+
+lab: setup  ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab notebooks
+
+test: lint types unit alone chain pages  ## run everything that checks the project
+	@echo "all checks passed"
+
+lint: $(VENV)/test-ready  ## check format and style
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/test-ready  ## check types
+	$(BIN)/mypy
+
+unit: $(VENV)/test-ready  ## run the unit, property and cluster tests
+	$(BIN)/pytest tests --ignore tests/book
+
+alone: $(VENV)/test-ready  ## run every notebook on its own (profile smoke)
+	SC2_RUNS=$(TEST_RUNS)/alone $(BIN)/pytest --nbmake --nbmake-timeout=600 notebooks
+
+chain: $(VENV)/test-ready  ## run the chain end to end (profile smoke) and build its book
+	$(BIN)/sc2 run --profile smoke --run-dir $(TEST_RUNS)/chain
+	$(BIN)/sc2 book --profile smoke --run-dir $(TEST_RUNS)/chain
+
+pages: chain  ## load every page of that book in a browser
+	SC2_BOOK=$(TEST_RUNS)/chain/book/html $(BIN)/pytest tests/book
+
+$(VENV)/python-ready: requirements.lock
+	@echo "setting up $(VENV) (a few minutes the first time)"
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is needed, this is " + sys.version)'
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/book-ready: $(VENV)/python-ready pyproject.toml
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[book]'
+	@touch $@
+
+$(VENV)/test-ready: $(VENV)/book-ready
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[book,cluster,test]'
+	@touch $@
+
+lock:  ## resolve the newest allowed versions into requirements.lock
+	rm -rf $(VENV)-lock
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/pip install --quiet torch==$(TORCH) -e '.[book,cluster,test]'
+	$(VENV)-lock/bin/pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock
+	rm -rf $(VENV)-lock
+
+clean:  ## delete the environment (runs are kept)
+	rm -rf $(VENV)
