@@ -82,7 +82,7 @@ def main(limits: list[int]) -> None:
     except BaseException as error:
         _send(outgoing, ["no_parse", *_failure(error)[1:]])
         return
-    namespace: dict[str, "Any"] = {"__name__": "candidate", "__builtins__": __builtins__}
+    namespace: dict[str, Any] = {"__name__": "candidate", "__builtins__": __builtins__}
     try:
         exec(code, namespace)
         candidate = namespace[entry_point]

@@ -7,7 +7,6 @@ base (a ``Counter`` as a dict); anything else arrives as `Opaque`, equal to noth
 """
 
 import json
-import math
 
 TYPE_CHECKING = False  # typing itself would double the start of the jailed process
 if TYPE_CHECKING:
@@ -86,14 +85,3 @@ def _plain(value: "Any") -> "Any":
     if tag == "opaque":
         return Opaque(content)
     raise ValueError(f"unknown tag {tag!r}"[:100])
-
-
-def same(left: "Any", right: "Any") -> bool:
-    """Equality that also tells types apart and takes NaN for itself (used to check the round trip)."""
-    if type(left) is not type(right):
-        return False
-    if isinstance(left, float):
-        return left == right or (math.isnan(left) and math.isnan(right))
-    if isinstance(left, list | tuple):
-        return len(left) == len(right) and all(map(same, left, right))
-    return left == right

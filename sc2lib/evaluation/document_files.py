@@ -1,0 +1,45 @@
+"""The files inside training documents, with where each came from."""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+REPO_NAME = "<repo_name>"
+
+# One row per file of a document; `text` is the file as the model read it, without the path before it.
+DOCUMENT_FILES = pa.schema(
+    [
+        ("blob_id", pa.string()),
+        ("document_id", pa.string()),
+        ("source", pa.string()),
+        ("repo_name", pa.string()),
+        ("path", pa.string()),
+        ("language", pa.string()),
+        ("license_type", pa.string()),
+        ("text", pa.large_string()),
+    ]
+)
+
+
+def document_files(documents: pa.Table, split: str, sources: tuple[str, ...] | None = None) -> pa.Table:
+    """DOCUMENT_FILES of the documents of one split ("train" or "validation"), in the order of the documents.
+
+    A file whose text spreads over several segments (a structured notebook) arrives as these texts joined by
+    newlines: from its own segment to before the next file's.
+    """
+    mask = pc.equal(documents["split"], split)
+    if sources is not None:
+        mask = pc.and_(mask, pc.is_in(documents["source"], pa.array(sources)))
+    rows = []
+    for document in documents.filter(mask).to_pylist():
+        segments, files = document["segments"], document["files"]
+        named = bool(segments) and segments[0]["token"] == REPO_NAME
+        starts = sorted({file["segment"] for file in files}) + [len(segments)]
+        for file in files:
+            following = starts[starts.index(file["segment"]) + 1]
+            text = "\n".join(segment["text"] for segment in segments[file["segment"] : following])
+            if named:
+                text = text.removeprefix(file["path"].lstrip("/") + "\n")
+            shared = {name: document[name] for name in ("document_id", "source", "repo_name")}
+            own = {name: file[name] for name in ("blob_id", "path", "language", "license_type")}
+            rows.append(shared | own | {"text": text})
+    return pa.Table.from_pylist(rows, schema=DOCUMENT_FILES)
