@@ -1,7 +1,7 @@
 """Attention: which keys a query sees, and four ways to compute the same result.
 
 Shape suffixes, here and in the rest of the model:
-    B batch · T tokens (queries) · S keys · C hidden channels · F channels of the MLP · V vocabulary
+    B batch · T tokens (queries) · S keys · E channels of the residual stream · F channels of the MLP · V vocabulary
     H query heads · K key-value heads · G query heads per key-value head · D channels of a head
     N tokens of a flattened batch · W window · L layers
 """

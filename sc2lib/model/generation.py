@@ -42,7 +42,7 @@ def generate(
     results: list[list[int]] = [[] for _ in prompts]
     if not prompts or max_new_tokens == 0:
         return results
-    device = model.output_weight_VC.device
+    device = model.output_weight_VE.device
     lengths_B = torch.tensor([len(prompt) for prompt in prompts], device=device)
     longest = max(len(prompt) for prompt in prompts)
     tokens_BT = torch.zeros(len(prompts), longest, dtype=torch.long, device=device)
@@ -51,11 +51,11 @@ def generate(
     uniform_BN = _uniform(seed, len(prompts), max_new_tokens) if temperature > 0 else None
 
     cache = KeyValueCache(model.config, longest + max_new_tokens)
-    x_BTC = model.hidden(tokens_BT, cache, lengths_B)
-    x_BC = x_BTC[torch.arange(len(prompts), device=device), lengths_B - 1]
+    x_BTE = model.hidden(tokens_BT, cache, lengths_B)
+    x_BE = x_BTE[torch.arange(len(prompts), device=device), lengths_B - 1]
     active = list(range(len(prompts)))
     for step in range(max_new_tokens):
-        logits_BV = torch.nn.functional.linear(x_BC, model.output_weight_VC).float()
+        logits_BV = torch.nn.functional.linear(x_BE, model.output_weight_VE).float()
         if uniform_BN is None:
             next_B = logits_BV.argmax(dim=1)
         else:
@@ -75,7 +75,7 @@ def generate(
             cache.select(kept)
             next_B = next_B[kept]
             active = [active[index] for index in keep]
-        x_BC = model.hidden(next_B[:, None], cache)[:, 0]
+        x_BE = model.hidden(next_B[:, None], cache)[:, 0]
     return results
 
 

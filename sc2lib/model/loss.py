@@ -14,8 +14,8 @@ SMALLEST_CHUNK_TOKENS = 64
 
 
 def linear_cross_entropy(
-    x_NC: Tensor,
-    weight_VC: Tensor,
+    x_NE: Tensor,
+    weight_VE: Tensor,
     targets_N: Tensor,
     ignore_index: int = -100,
     chunk_elements: int | None = None,
@@ -28,29 +28,29 @@ def linear_cross_entropy(
     Without any target the loss is 0 over 0 targets: NaN, as in PyTorch.
     """
     if chunk_elements is None:
-        chunk_elements = CPU_CHUNK if x_NC.device.type == "cpu" else ACCELERATOR_CHUNK
-    if x_NC.shape[0] * weight_VC.shape[0] <= chunk_elements:
-        return F.cross_entropy(F.linear(x_NC, weight_VC).float(), targets_N, ignore_index=ignore_index)
-    chunk = max(SMALLEST_CHUNK_TOKENS, chunk_elements // weight_VC.shape[0])
-    loss: Tensor = _ChunkedCrossEntropy.apply(x_NC, weight_VC, targets_N, ignore_index, chunk)
+        chunk_elements = CPU_CHUNK if x_NE.device.type == "cpu" else ACCELERATOR_CHUNK
+    if x_NE.shape[0] * weight_VE.shape[0] <= chunk_elements:
+        return F.cross_entropy(F.linear(x_NE, weight_VE).float(), targets_N, ignore_index=ignore_index)
+    chunk = max(SMALLEST_CHUNK_TOKENS, chunk_elements // weight_VE.shape[0])
+    loss: Tensor = _ChunkedCrossEntropy.apply(x_NE, weight_VE, targets_N, ignore_index, chunk)
     return loss
 
 
 # docs: start-chunked
 class _ChunkedCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x_NC: Tensor, weight_VC: Tensor, targets_N: Tensor, ignore_index: int, chunk: int) -> Tensor:
-        device = x_NC.device.type
-        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x_NC.dtype
-        weight = weight_VC.to(dtype)
+    def forward(ctx: Any, x_NE: Tensor, weight_VE: Tensor, targets_N: Tensor, ignore_index: int, chunk: int) -> Tensor:
+        device = x_NE.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x_NE.dtype
+        weight = weight_VE.to(dtype)
         needs_x, needs_weight = ctx.needs_input_grad[:2]
-        grad_x_NC = torch.empty_like(x_NC) if needs_x else None
-        grad_weight_VC = torch.zeros_like(weight_VC, dtype=torch.float32) if needs_weight else None
+        grad_x_NE = torch.empty_like(x_NE) if needs_x else None
+        grad_weight_VE = torch.zeros_like(weight_VE, dtype=torch.float32) if needs_weight else None
         count = (targets_N != ignore_index).sum()
-        total = torch.zeros((), device=x_NC.device)
-        for start in range(0, x_NC.shape[0], chunk):
+        total = torch.zeros((), device=x_NE.device)
+        for start in range(0, x_NE.shape[0], chunk):
             rows = slice(start, start + chunk)
-            x, targets = x_NC[rows].to(dtype), targets_N[rows]
+            x, targets = x_NE[rows].to(dtype), targets_N[rows]
             keep = targets != ignore_index
             index = targets.where(keep, 0)[:, None]
             log_probability = (x @ weight.T).float().log_softmax(dim=1)
@@ -61,19 +61,19 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             grad = log_probability.exp_()
             grad.scatter_add_(1, index, torch.full_like(index, -1, dtype=grad.dtype))
             grad = grad.mul_((keep / count)[:, None]).to(dtype)
-            if grad_x_NC is not None:
-                grad_x_NC[rows] = grad @ weight
-            if grad_weight_VC is not None:
-                grad_weight_VC += grad.T @ x
-        ctx.grad_x_NC, ctx.grad_weight_VC, ctx.weight_dtype = grad_x_NC, grad_weight_VC, weight_VC.dtype
+            if grad_x_NE is not None:
+                grad_x_NE[rows] = grad @ weight
+            if grad_weight_VE is not None:
+                grad_weight_VE += grad.T @ x
+        ctx.grad_x_NE, ctx.grad_weight_VE, ctx.weight_dtype = grad_x_NE, grad_weight_VE, weight_VE.dtype
         return total / count
         # docs: end-chunked
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
-        grad_x = None if ctx.grad_x_NC is None else ctx.grad_x_NC * grad_loss.to(ctx.grad_x_NC.dtype)
+        grad_x = None if ctx.grad_x_NE is None else ctx.grad_x_NE * grad_loss.to(ctx.grad_x_NE.dtype)
         grad_weight = None
-        if ctx.grad_weight_VC is not None:
-            grad_weight = (ctx.grad_weight_VC * grad_loss).to(ctx.weight_dtype)
+        if ctx.grad_weight_VE is not None:
+            grad_weight = (ctx.grad_weight_VE * grad_loss).to(ctx.weight_dtype)
         return grad_x, grad_weight, None, None, None

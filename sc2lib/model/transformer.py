@@ -1,7 +1,7 @@
 """StarCoder2: one readable, single-device model with the module names of Hugging Face's.
 
 Shape suffixes:
-    B batch · T tokens · C hidden channels · F channels of the MLP · V vocabulary
+    B batch · T tokens · E channels of the residual stream · F channels of the MLP · V vocabulary
     H query heads · K key-value heads · D channels of a head · R = D/2 rotated pairs · N = B·T · S cache slots
 """
 
@@ -57,12 +57,12 @@ class Attention(nn.Module):
         self.o_proj = nn.Linear(channels, channels, bias, device)
 
     def forward(
-        self, x_BTC: Tensor, rotation: Rotation, plan: "Plan", cache: KeyValueCache | None, layer: int
+        self, x_BTE: Tensor, rotation: Rotation, plan: "Plan", cache: KeyValueCache | None, layer: int
     ) -> Tensor:
         heads = (-1, self.head_size)
-        q_BHTD = rotate(self.q_proj(x_BTC).unflatten(2, heads).transpose(1, 2), rotation)
-        k_BKTD = rotate(self.k_proj(x_BTC).unflatten(2, heads).transpose(1, 2), rotation)
-        v_BKTD = self.v_proj(x_BTC).unflatten(2, heads).transpose(1, 2)
+        q_BHTD = rotate(self.q_proj(x_BTE).unflatten(2, heads).transpose(1, 2), rotation)
+        k_BKTD = rotate(self.k_proj(x_BTE).unflatten(2, heads).transpose(1, 2), rotation)
+        v_BKTD = self.v_proj(x_BTE).unflatten(2, heads).transpose(1, 2)
         if cache is not None:
             k_BKSD, v_BKSD = cache.store(layer, k_BKTD, v_BKTD)
         if isinstance(plan, AttentionPlan):
@@ -82,8 +82,8 @@ class MLP(nn.Module):
         self.c_fc = nn.Linear(config.hidden_size, config.intermediate_size, config.use_bias, device)
         self.c_proj = nn.Linear(config.intermediate_size, config.hidden_size, config.use_bias, device)
 
-    def forward(self, x_BTC: Tensor) -> Tensor:
-        h_BTF = F.gelu(self.c_fc(x_BTC), approximate="tanh")
+    def forward(self, x_BTE: Tensor) -> Tensor:
+        h_BTF = F.gelu(self.c_fc(x_BTE), approximate="tanh")
         return self.c_proj(h_BTF)
         # docs: end-mlp
 
@@ -100,10 +100,10 @@ class Block(nn.Module):
         self.post_attention_layernorm = nn.LayerNorm(config.hidden_size, config.norm_epsilon, device=device)
 
     def forward(
-        self, x_BTC: Tensor, rotation: Rotation, plan: "Plan", cache: KeyValueCache | None, layer: int
+        self, x_BTE: Tensor, rotation: Rotation, plan: "Plan", cache: KeyValueCache | None, layer: int
     ) -> Tensor:
-        x_BTC = x_BTC + self.self_attn(self.input_layernorm(x_BTC), rotation, plan, cache, layer)
-        return x_BTC + self.mlp(self.post_attention_layernorm(x_BTC))
+        x_BTE = x_BTE + self.self_attn(self.input_layernorm(x_BTE), rotation, plan, cache, layer)
+        return x_BTE + self.mlp(self.post_attention_layernorm(x_BTE))
         # docs: end-block
 
 
@@ -112,7 +112,7 @@ Plan = AttentionPlan | Tensor
 
 
 class Decoder(nn.Module):
-    """Embedding, blocks and final norm: tokens_BT to x_BTC."""
+    """Embedding, blocks and final norm: tokens_BT to x_BTE."""
 
     def __init__(self, config: ModelConfig, device: torch.device | str | None = None) -> None:
         super().__init__()
@@ -121,10 +121,10 @@ class Decoder(nn.Module):
         self.norm = nn.LayerNorm(config.hidden_size, config.norm_epsilon, device=device)
 
     def forward(self, tokens_BT: Tensor, rotation: Rotation, plan: Plan, cache: KeyValueCache | None) -> Tensor:
-        x_BTC = self.embed_tokens(tokens_BT)
+        x_BTE = self.embed_tokens(tokens_BT)
         for layer, block in enumerate(self.layers):
-            x_BTC = block(x_BTC, rotation, plan, cache, layer)
-        return self.norm(x_BTC)
+            x_BTE = block(x_BTE, rotation, plan, cache, layer)
+        return self.norm(x_BTE)
 
 
 class Starcoder2(nn.Module):
@@ -159,13 +159,13 @@ class Starcoder2(nn.Module):
                 nn.init.zeros_(module.bias)
 
     @property
-    def output_weight_VC(self) -> Tensor:
+    def output_weight_VE(self) -> Tensor:
         """The matrix that turns hidden states into logits; the embedding when they are tied."""
         return self.model.embed_tokens.weight if self.lm_head is None else self.lm_head.weight
 
     # docs: start-forward
     def hidden(self, tokens_BT: Tensor, cache: KeyValueCache | None = None, lengths_B: Tensor | None = None) -> Tensor:
-        """Final hidden states x_BTC. With a cache: see `forward`."""
+        """Final hidden states x_BTE. With a cache: see `forward`."""
         window, device = self.config.sliding_window, tokens_BT.device
         plan: Plan
         if cache is not None:
@@ -177,10 +177,10 @@ class Starcoder2(nn.Module):
             position_BT = cache.lengths_B[:, None]
             plan = cache.positions_BS() >= 0
         rotation = rope(position_BT, self.config.head_size, self.config.rope_theta)
-        x_BTC = self.model(tokens_BT, rotation, plan, cache)
+        x_BTE = self.model(tokens_BT, rotation, plan, cache)
         if cache is not None:
             cache.end()
-        return x_BTC
+        return x_BTE
 
     def forward(self, tokens_BT: Tensor, cache: KeyValueCache | None = None, lengths_B: Tensor | None = None) -> Tensor:
         """Logits of the next token at every position, logits_BTV.
@@ -189,15 +189,15 @@ class Starcoder2(nn.Module):
         gives the real ones (causal attention never looks right, so padding needs no mask; read row b at
         ``lengths_B[b] - 1``). With a filled cache, `tokens_BT` is one new token per row, [B, 1].
         """
-        return F.linear(self.hidden(tokens_BT, cache, lengths_B), self.output_weight_VC)
+        return F.linear(self.hidden(tokens_BT, cache, lengths_B), self.output_weight_VE)
 
     def loss(self, tokens_BT: Tensor, targets_BT: Tensor, ignore_index: int = -100) -> Tensor:
         """Mean cross-entropy in nats, in fp32, over the targets that are not `ignore_index`.
 
         `targets_BT` are already shifted: ``targets[b, t]`` is what should follow ``tokens[b, t]``.
         """
-        x_NC = self.hidden(tokens_BT).flatten(0, 1)
-        return linear_cross_entropy(x_NC, self.output_weight_VC, targets_BT.flatten(), ignore_index)
+        x_NE = self.hidden(tokens_BT).flatten(0, 1)
+        return linear_cross_entropy(x_NE, self.output_weight_VE, targets_BT.flatten(), ignore_index)
         # docs: end-forward
 
     def save_pretrained(self, folder: str | Path) -> None:
