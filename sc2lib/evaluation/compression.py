@@ -69,7 +69,7 @@ def held_out_files(files: pa.Table, languages: Sequence[str], bytes_per_language
 @torch.inference_mode()
 def token_losses(model: Starcoder2, windows: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Loss in nats of each token but the first, for windows of token ids of any lengths, as one batch."""
-    device = model.output_weight_VC.device
+    device = model.output_weight_VE.device
     length = max(map(len, windows))
     tokens_BT = np.zeros((len(windows), length), np.int64)  # padding on the right is never seen by causal attention
     for row, window in enumerate(windows):
@@ -79,7 +79,7 @@ def token_losses(model: Starcoder2, windows: Sequence[np.ndarray]) -> list[np.nd
     targets_N = tokens[:, 1:].flatten()
     step = max(1, CHUNK_LOGITS // model.config.vocab_size)
     losses = [
-        F.cross_entropy(F.linear(x, model.output_weight_VC).float(), target, reduction="none")
+        F.cross_entropy(F.linear(x, model.output_weight_VE).float(), target, reduction="none")
         for x, target in zip(x_NC.split(step), targets_N.split(step), strict=True)
     ]
     losses_BT = torch.cat(losses).reshape(len(windows), length - 1).cpu().numpy()
