@@ -33,8 +33,7 @@ def decode(data: bytes) -> Decoded:
         return Decoded(data.decode("utf-8"), "UTF-8", None)
     except UnicodeDecodeError as error:
         problem = f"byte {error.start} is not UTF-8"
-        sample = _lines_around(data, error.start)
-    guess = from_bytes(sample).best()
+    guess = from_bytes(_telling_lines(data)).best()
     if guess is None:
         return Decoded(None, None, "undecodable", f"{problem}; no encoding fits")
     try:
@@ -48,9 +47,11 @@ def decode(data: bytes) -> Decoded:
 # docs: end-decode
 
 
-def _lines_around(data: bytes, position: int) -> bytes:
-    """Whole lines around a byte, about `GUESS_BYTES`: a cut through a character would mislead the guess."""
-    begin = data.rfind(b"\n", 0, max(0, position - GUESS_BYTES // 2)) + 1
-    begin = max(begin, position - GUESS_BYTES)
-    end = data.rfind(b"\n", position, begin + GUESS_BYTES) + 1
-    return data[begin : end or begin + GUESS_BYTES]
+def _telling_lines(data: bytes) -> bytes:
+    """The lines that are more than ASCII, about `GUESS_BYTES` of them: only they tell one encoding from another."""
+    lines, size = [], 0
+    for line in data.split(b"\n"):
+        if size < GUESS_BYTES and not line.isascii():
+            lines.append(line[:GUESS_BYTES])
+            size += len(line)
+    return b"\n".join(lines)

@@ -22,6 +22,7 @@ from sc2lib.errors import InputError
 _SIGNATURE = re.compile(rb"(.*) (-?\d+) ([+-]\d{4,})", re.DOTALL)
 _BRANCH_KINDS = {"commit": "revision", "tag": "release", "tree": "directory", "blob": "content"}
 _DEPTH = 3  # a folder of repositories is searched this deep
+YEAR_1, YEAR_10000 = -62_135_596_800, 253_402_300_800  # a damaged date outside no program can show
 MAX_FILES = 1_000_000  # of one commit: a few kilobytes of nested trees can name billions
 
 
@@ -199,7 +200,7 @@ def _signature(line: bytes | None) -> tuple[bytes | None, int | None, int | None
         return line, None, None
     seconds, offset = int(match[2]), int(match[3])
     minutes = (abs(offset) // 100 * 60 + abs(offset) % 100) * (1 if offset >= 0 else -1)
-    date = seconds * 1_000_000 if abs(seconds) < 1 << 43 else None
+    date = seconds * 1_000_000 if YEAR_1 <= seconds < YEAR_10000 else None
     return match[1], date, minutes if abs(minutes) < 1 << 15 else None
 
 
@@ -255,8 +256,7 @@ def repositories(folders: list[Path]) -> Iterator[dict[str, Any]]:
     """
     for folder in folders:
         if not folder.is_dir():
-            remedy = "clone it first: git clone --bare URL" if ":/" in str(folder) else "give a folder that exists"
-            raise InputError(f"source_path {str(folder)!r} is not a folder; {remedy}")
+            raise InputError(f"source_path {str(folder)!r} does not exist or is no folder; give a repository's folder")
         found = list(find(folder))
         if not found:
             raise InputError(

@@ -13,8 +13,6 @@ from sc2lib.archive.graph import GRAPH, Graph
 from sc2lib.errors import InputError, ParameterError
 from sc2lib.tables import FILES
 
-SOURCES = ("environment", "directory", "git")
-
 # What GHArchive knows about a repository and the archive does not: joined to origins by their URL.
 REPOSITORY = pa.schema(
     [
@@ -60,7 +58,8 @@ def list_origins(source: str, source_path: str | None = None, include: str | Non
     `include` holds patterns of repository names separated by commas (``pypi/rich,pypi/jupyter*``).
     Raises InputError when a folder cannot be used or no origin is left, ParameterError for settings that clash.
     """
-    rows = list(_listers(source)(_folders(source, source_path)))
+    folders = _folders(source, source_path)
+    rows = list(_LISTERS[source](folders))
     if include:
         patterns = [pattern.strip() for pattern in include.split(",") if pattern.strip()]
         kept = [row for row in rows if any(fnmatch.fnmatchcase(row["repo_name"], p) for p in patterns)]
@@ -124,19 +123,17 @@ def require_text(removed: Mapping[str, int], files: int, source_path: str | None
 
 
 def _folders(source: str, source_path: str | None) -> list[Path]:
-    if source not in SOURCES:
-        raise ParameterError(f"no source {source!r}; there are {', '.join(SOURCES)}")
+    if source not in _LISTERS:
+        raise ParameterError(f"no source {source!r}; there are {', '.join(_LISTERS)}")
     if source == "environment":
         if source_path:
             raise ParameterError("source=environment takes no source_path; did you mean source=directory?")
         return []
     if not source_path:
         raise ParameterError(f"source={source} needs source_path: the folder to read")
+    if "://" in source_path:
+        raise InputError(f"source_path {source_path!r} is a URL; clone it first: git clone --bare {source_path}")
     return [Path(part) for part in dict.fromkeys(source_path.split(os.pathsep)) if part]
-
-
-def _listers(source: str) -> Any:
-    return {"environment": _environment, "directory": _directories, "git": git.repositories}[source]
 
 
 def _environment(_: list[Path]) -> Iterator[dict[str, Any]]:
@@ -169,6 +166,9 @@ def _directories(folders: list[Path]) -> Iterator[dict[str, Any]]:
             "repo_name": f"directory/{name}",
             "visit_type": directory.Directory.visit_type,
         }
+
+
+_LISTERS = {"environment": _environment, "directory": _directories, "git": git.repositories}
 
 
 def _make_unique(rows: list[dict[str, Any]]) -> None:

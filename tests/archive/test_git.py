@@ -1,0 +1,211 @@
+"""The source ``git``: what git says of real repositories, and the ones that cannot be read."""
+
+import os
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from sc2lib.archive import git, sources, swhid
+from sc2lib.archive.graph import person
+from sc2lib.errors import InputError
+
+
+def test_the_default_branch_at_its_last_commit(repository, produce) -> None:
+    repo = repository()
+    repo.write("old.py", b"old\n")
+    first = repo.commit("First\n")
+    (repo.folder / "old.py").unlink()
+    repo.write("new.py", b"new\n")
+    last = repo.commit("Second\n\nwith a body\n")
+    repo.git("checkout", "-q", "-b", "feature")
+    repo.write("feature.py", b"feature\n")
+    repo.commit()
+    repo.git("tag", "-a", "v1", "-m", "One", first)
+    repo.git("checkout", "-q", "main")
+    repo.write("uncommitted.py", b"later\n")
+    run = produce("git", repo.folder)
+    assert run.paths() == {"/new.py"}
+    (file,) = run.files.to_pylist()
+    assert file["revision_id"] == last
+    assert file["branch_name"] == "refs/heads/main"
+    assert file["directory_id"] == repo.git("rev-parse", "HEAD^{tree}").decode()
+    assert file["content_id"] == repo.git("rev-parse", "HEAD:new.py").decode()
+    assert file["revision_date"] == datetime.fromtimestamp(1700000000, UTC)
+    assert file["committer_date"] == datetime.fromtimestamp(1700000100, UTC)
+    (revision,) = run.graph["revision"].to_pylist()
+    assert revision["author"] == person(b"Ada <ada@example.org>")
+    assert (revision["date_offset"], revision["committer_offset"]) == (90, -300)
+    assert revision["message"] == b"Second\n\nwith a body\n"
+    branches = {row["name"]: row["target_type"] for row in run.graph["snapshot_branch"].to_pylist()}
+    assert branches == {
+        b"HEAD": "alias",
+        b"refs/heads/main": "revision",
+        b"refs/heads/feature": "revision",
+        b"refs/tags/v1": "release",
+    }
+
+
+def test_the_revision_identifier_is_the_hash_of_its_fields(repository) -> None:
+    repo = repository()
+    repo.write("a", b"a")
+    commit = repo.commit("Message\n")
+    tree = repo.git("rev-parse", "HEAD^{tree}").decode()
+    author = b"Ada <ada@example.org> 1700000000 +0130"
+    committer = b"Grace <grace@example.org> 1700000100 -0500"
+    assert swhid.revision(tree, author, committer, b"Message\n") == commit
+
+
+def test_a_bare_clone_gives_the_same_files(repository, produce, tmp_path: Path) -> None:
+    repo = repository()
+    repo.write("a/b.py", b"1\n")
+    repo.write(b"\xff\n.py", b"2\n")
+    repo.commit()
+    bare = tmp_path / "bare" / "project.git"
+    repo.git("clone", "-q", "--bare", str(repo.folder), str(bare))
+    columns = ["blob_id", "path", "directory_id", "revision_id"]
+    plain = produce("git", repo.folder)
+    assert plain.files.select(columns) == produce("git", bare).files.select(columns)
+    assert "/\\xff\n.py" in plain.paths()
+    assert plain.files["repo_name"][0].as_py() == "git/project"
+
+
+def test_submodules_and_links_are_dropped_with_a_reason(repository, produce) -> None:
+    repo = repository()
+    repo.write("a.py", b"1\n")
+    os.symlink("a.py", repo.folder / "link")
+    first = repo.commit()
+    repo.git("update-index", "--add", "--cacheinfo", f"160000,{first},module")
+    repo.git("commit", "-q", "-m", "Add a submodule")
+    run = produce("git", repo.folder)
+    assert run.paths() == {"/a.py"}
+    assert run.reasons() == {"/module": "submodule", "/link": "symlink"}
+    assert run.files["directory_id"][0].as_py() == repo.git("rev-parse", "HEAD^{tree}").decode()
+
+
+def test_a_folder_of_repositories_with_one_that_cannot_be_read(repository, produce, tmp_path: Path) -> None:
+    for name in ("repos/one", "repos/below/two"):
+        repo = repository(name)
+        repo.write("name.txt", name.encode())
+        repo.commit()
+    repository("repos/unborn")
+    broken = repository("repos/broken")
+    broken.write("a", b"a")
+    broken.commit()
+    shutil.rmtree(broken.folder / ".git" / "objects")
+    (broken.folder / ".git" / "objects").mkdir()
+    run = produce("git", tmp_path / "repos")
+    assert sorted(run.files["repo_name"].to_pylist()) == ["git/below/two", "git/one"]
+    dropped = {row["repo_name"]: row for row in run.removed.to_pylist()}
+    assert set(dropped) == {"git/unborn", "git/broken"}
+    assert {row["reason"] for row in dropped.values()} == {"unreadable"}
+    assert "no commits" in dropped["git/unborn"]["detail"]
+    statuses = run.graph["origin_visit_status"]["status"].to_pylist()
+    assert sorted(statuses) == ["failed", "failed", "full", "full"]
+
+
+def test_a_missing_object_costs_one_file(repository, produce) -> None:
+    repo = repository()
+    repo.write("kept.py", b"kept\n")
+    repo.write("lost.py", b"lost\n")
+    repo.commit()
+    lost = repo.git("rev-parse", "HEAD:lost.py").decode()
+    (repo.folder / ".git" / "objects" / lost[:2] / lost[2:]).unlink()
+    run = produce("git", repo.folder)
+    assert run.paths() == {"/kept.py"}
+    assert run.reasons() == {"/lost.py": "unreadable"}
+
+
+def test_two_clones_are_one_repository(repository, produce, tmp_path: Path) -> None:
+    repo = repository("repos/project")
+    repo.write("a.py", b"1\n")
+    repo.write("b.py", b"2\n")
+    repo.commit()
+    repo.git("clone", "-q", str(repo.folder), str(tmp_path / "repos" / "again"))
+    run = produce("git", tmp_path / "repos")
+    assert run.paths() == {"/a.py", "/b.py"}
+    assert len(set(run.files["repo_name"].to_pylist())) == 1
+    assert set(run.reasons().values()) == {"duplicate_repository"}
+
+
+def test_repositories_without_commits_or_not_there(repository, tmp_path: Path) -> None:
+    unborn = repository("unborn")
+    (tmp_path / "plain").mkdir()
+    for path, message in (
+        (unborn.folder, "has no commits on its default branch"),
+        (tmp_path / "plain", "no git repository at or below"),
+        (tmp_path / "missing", "does not exist"),
+        ("https://github.com/python/cpython", "git clone --bare"),
+    ):
+        with pytest.raises(InputError, match=message) as caught:
+            sources.list_origins("git", str(path))
+        assert str(path).rpartition("/")[2] in str(caught.value)
+
+
+def test_a_repository_named_by_sha256_is_refused(repository) -> None:
+    repo = repository("modern", "--object-format=sha256")
+    repo.write("a", b"a")
+    repo.commit()
+    with pytest.raises(InputError, match="SHA-256"):
+        sources.list_origins("git", str(repo.folder))
+
+
+def test_a_commit_that_names_billions_of_files_is_refused(repository, produce, monkeypatch, tmp_path: Path) -> None:
+    """Ten objects, ten thousand million paths: the listing stops at the limit."""
+    monkeypatch.setattr(git, "MAX_FILES", 5000)
+    repo = repository("repos/bomb")
+    target = repo.git("hash-object", "-w", "--stdin", data=b"boom\n").decode()
+    line = "100644 blob {}\td{}\n"
+    for _ in range(10):
+        listing = "".join(line.format(target, k) for k in range(10))
+        target = repo.git("mktree", data=listing.encode()).decode()
+        line = "040000 tree {}\td{}\n"
+    commit = repo.git("commit-tree", target, "-m", "Boom").decode()
+    repo.git("update-ref", "refs/heads/main", commit)
+    good = repository("repos/good")
+    good.write("a.py", b"1\n")
+    good.commit()
+    run = produce("git", tmp_path / "repos")
+    assert run.paths() == {"/a.py"}
+    assert "more than 5,000 files" in run.removed["detail"][0].as_py()
+
+
+def test_a_detached_head(repository, produce) -> None:
+    repo = repository()
+    repo.write("a.py", b"1\n")
+    first = repo.commit()
+    repo.write("b.py", b"2\n")
+    repo.commit()
+    repo.git("checkout", "-q", first)
+    run = produce("git", repo.folder)
+    assert run.paths() == {"/a.py"}
+    assert run.files["branch_name"].to_pylist() == ["HEAD"]
+
+
+def test_git_variables_of_the_caller_do_not_lead_astray(repository, produce, monkeypatch, tmp_path: Path) -> None:
+    """Inside a git hook GIT_DIR names another repository."""
+    repo = repository()
+    repo.write("a.py", b"1\n")
+    repo.commit()
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    assert produce("git", repo.folder).paths() == {"/a.py"}
+
+
+@pytest.mark.parametrize(
+    ("remote", "expected"),
+    [
+        ("https://github.com/bigcode-project/the-stack-v2.git", "bigcode-project/the-stack-v2"),
+        ("https://user:token@github.com/owner/name", "owner/name"),
+        ("git@github.com:owner/name.git", "owner/name"),
+        ("ssh://git@example.org:2222/group/sub/name.git", "sub/name"),
+        ("/srv/git/name.git", None),
+        ("../name", None),
+        ("https://example.org/name", None),
+        ("", None),
+    ],
+)
+def test_a_repository_is_named_after_its_remote(remote: str, expected: str | None) -> None:
+    page, name = git.web_address(remote)
+    assert name == expected
+    assert "token" not in (page or "")

@@ -1,0 +1,223 @@
+"""The SQL walk against a naive one in Python, and the paper's order of keeping."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sc2lib.archive import sources, swhid, walk
+from sc2lib.archive.graph import GRAPH, Graph
+from sc2lib.archive.swhid import Branch, ContentHashes
+from sc2lib.tables import shard_of
+
+LICENSES = (None, "MIT", "GPL-3.0-only")
+Tree = dict[bytes, tuple[int, str]]
+
+
+def blob(graph: Graph, text: str) -> str:
+    data = text.encode()
+    return graph.add_content(
+        ContentHashes(swhid.hash_content(_stream(data), len(data)).sha1, swhid.content(data), len(data))
+    )
+
+
+def _stream(data: bytes):
+    import io
+
+    return io.BytesIO(data)
+
+
+def repositories(rows: list[dict]) -> pa.Table:
+    defaults = {"visit_type": "directory", "star_events_count": 0, "fork_events_count": 0}
+    return pa.Table.from_pylist([defaults | row for row in rows], schema=sources.REPOSITORY)
+
+
+def tables(graph: Graph) -> dict[str, pa.Table]:
+    return dict(zip(GRAPH, graph.tables(), strict=True))
+
+
+def run(graph: Graph, rows: list[dict], shards: int = 1, **limits: int) -> list[dict]:
+    found = walk.walk(tables(graph), repositories(rows), shards, limits.pop("max_file_bytes", 100), **limits)
+    return pa.concat_tables(found).to_pylist()
+
+
+def naive(graph: Graph) -> Iterator[tuple[str, bytes, str]]:
+    """Every (origin, path, content) by following one pointer at a time."""
+    written = tables(graph)
+    entries: dict[str, list[dict]] = {}
+    for entry in written["directory_entry"].to_pylist():
+        entries.setdefault(entry["directory_id"], []).append(entry)
+    branches = {row["snapshot_id"]: row["target"] for row in written["snapshot_branch"].to_pylist()}
+
+    def below(directory: str, path: bytes) -> Iterator[tuple[bytes, str]]:
+        for entry in entries.get(directory, ()):
+            name = path + b"/" + entry["name"]
+            if entry["type"] == "dir":
+                yield from below(entry["target"], name)
+            else:
+                yield name, entry["target"]
+
+    for visit in written["origin_visit_status"].to_pylist():
+        for path, target in below(branches[visit["snapshot"]], b""):
+            yield visit["origin"], path, target
+
+
+NAMES = st.sampled_from([b"a", b"b", b"\xff", b"c.py"])
+PATHS = st.lists(NAMES, min_size=1, max_size=4).map(b"/".join)
+FOREST = st.lists(st.dictionaries(PATHS, st.sampled_from("xyz"), max_size=8), min_size=1, max_size=4)
+
+
+@settings(deadline=None, max_examples=40)
+@given(FOREST, st.integers(1, 3))
+def test_the_walk_finds_what_a_naive_one_finds(forest: list[dict[bytes, str]], shards: int) -> None:
+    graph = Graph()
+    rows = []
+    for index, files in enumerate(forest):
+        tree: Tree = {}
+        for path, text in files.items():
+            if not any(other != path and (other + b"/").startswith(path + b"/") for other in files):
+                tree[path] = (swhid.FILE, blob(graph, text))
+        url = f"file:///{index}"
+        graph.add_visit(url, "directory", {b"HEAD": Branch("directory", graph.add_tree(tree))})
+        rows.append({"origin_url": url, "repo_name": f"directory/{index}"})
+    found = walk.walk(tables(graph), repositories(rows), shards, 100)
+    united = pa.concat_tables(found).to_pylist()
+    seen = [(row["origin_url"], row["raw_path"], row["content_id"]) for row in united if row["raw_path"] != b"/"]
+    assert sorted(seen) == sorted(naive(graph))
+    kept = [row["blob_id"] for row in united if row["reason"] is None]
+    assert len(kept) == len(set(kept)) == len({content for _, _, content in seen})
+    for index, shard in enumerate(found):
+        blobs = [blob_id for blob_id in shard["blob_id"].to_pylist() if blob_id]
+        assert blobs == sorted(blobs)
+        assert all(shard_of(blob_id, shards) == index for blob_id in blobs)
+
+
+KEEP = [
+    # (better, worse): which of two repositories keeps a shared file
+    ({"gha_license_id": "MIT"}, {"gha_license_id": "GPL-3.0-only", "star_events_count": 9}),
+    ({"gha_license_id": "MIT", "star_events_count": 0}, {"gha_license_id": None, "star_events_count": 9}),
+    ({"star_events_count": 2}, {"star_events_count": 1, "fork_events_count": 9}),
+    ({"fork_events_count": 2}, {"fork_events_count": 1}),
+]
+
+
+@pytest.mark.parametrize(("better", "worse"), KEEP)
+@pytest.mark.parametrize("swapped", [False, True])
+def test_the_order_of_keeping_a_file(better: dict, worse: dict, swapped: bool) -> None:
+    names = ("b", "a") if swapped else ("a", "b")
+    graph = Graph()
+    shared = (swhid.FILE, blob(graph, "shared"))
+    rows = []
+    for name, fields in zip(names, (better, worse)):
+        own = (swhid.FILE, blob(graph, name))
+        root = graph.add_tree({b"shared": shared, b"own": own})
+        graph.add_visit(f"file:///{name}", "directory", {b"HEAD": Branch("directory", root)})
+        rows.append({"origin_url": f"file:///{name}", "repo_name": name} | fields)
+    found = {(row["repo_name"], row["path"]): (row["reason"], row["detail"]) for row in run(graph, rows)}
+    assert found[names[0], "/shared"] == (None, None)
+    assert found[names[1], "/shared"] == ("exact_duplicate", f"kept in {names[0]}/shared")
+
+
+def test_a_tie_goes_to_the_file_nearest_its_root() -> None:
+    """So that ``rich/console.py`` stays with rich and not with pip, which carries a copy deeper down."""
+    graph = Graph()
+    content = (swhid.FILE, blob(graph, "console"))
+    rows = []
+    for name, path in (("pypi/pip", b"pip/_vendor/rich/console.py"), ("pypi/rich", b"rich/console.py")):
+        root = graph.add_tree({path: content})
+        graph.add_visit(name, "pypi", {b"HEAD": Branch("directory", root)})
+        rows.append({"origin_url": name, "repo_name": name})
+    kept = [row["repo_name"] for row in run(graph, rows) if row["reason"] is None]
+    assert kept == ["pypi/rich"]
+
+
+def test_one_repository_per_root_directory_in_the_papers_order() -> None:
+    """Licence in alphabetical order with none last, then stars: the paper's order, not the one for files."""
+    graph = Graph()
+    root = graph.add_tree({b"a": (swhid.FILE, blob(graph, "a"))})
+    rows = []
+    for name, license_id, stars in (("x", None, 9), ("y", "MIT", 1), ("z", "MIT", 2)):
+        graph.add_visit(name, "directory", {b"HEAD": Branch("directory", root)})
+        rows.append({"origin_url": name, "repo_name": name, "gha_license_id": license_id, "star_events_count": stars})
+    found = {row["repo_name"]: (row["reason"], row["detail"]) for row in run(graph, rows)}
+    assert found == {
+        "z": (None, None),
+        "x": ("duplicate_repository", "kept in z"),
+        "y": ("duplicate_repository", "kept in z"),
+    }
+
+
+def test_the_latest_full_visit_counts() -> None:
+    graph = Graph()
+    for visit, status, text in ((1, "full", "old"), (2, "full", "new"), (3, "partial", "half")):
+        root = graph.add_tree({b"a": (swhid.FILE, blob(graph, text))})
+        branches = {b"HEAD": Branch("directory", root)}
+        snapshot = swhid.snapshot(branches)
+        graph.add("origin_visit_status", "u", visit, None, status, snapshot, "git")
+        graph.add("snapshot_branch", snapshot, b"HEAD", root, "directory")
+    (row,) = run(graph, [{"origin_url": "u", "repo_name": "r"}])
+    assert row["content_id"] == swhid.content(b"new")
+
+
+@pytest.mark.parametrize(
+    ("default", "expected"), [("develop", "develop"), (None, "HEAD"), ("nowhere", "no_main_branch")]
+)
+def test_the_main_branch(default: str | None, expected: str) -> None:
+    """What the forge says; where it says nothing, HEAD, master or main; a branch that is gone is an origin lost."""
+    graph = Graph()
+    branches = {
+        name: Branch("directory", graph.add_tree({b"a": (swhid.FILE, blob(graph, text))}))
+        for name, text in ((b"refs/heads/develop", "develop"), (b"refs/heads/topic", "HEAD"))
+    }
+    branches[b"HEAD"] = Branch("alias", b"refs/heads/topic")
+    graph.add_visit("u", "git", branches)
+    (row,) = run(graph, [{"origin_url": "u", "repo_name": "r", "default_branch": default}])
+    assert (row["reason"] or row["content_id"]) == (
+        expected if expected == "no_main_branch" else swhid.content(expected.encode())
+    )
+
+
+def test_aliases_that_run_in_a_circle_end() -> None:
+    graph = Graph()
+    graph.add_visit("u", "git", {b"HEAD": Branch("alias", b"x"), b"x": Branch("alias", b"HEAD")})
+    (row,) = run(graph, [{"origin_url": "u", "repo_name": "r"}])
+    assert row["reason"] == "no_main_branch"
+
+
+def test_files_deeper_than_the_limit_are_named() -> None:
+    graph = Graph()
+    tree = {b"d/" * depth + b"x": (swhid.FILE, blob(graph, str(depth))) for depth in range(5)}
+    graph.add_visit("u", "directory", {b"HEAD": Branch("directory", graph.add_tree(tree))})
+    reasons = {row["path"]: row["reason"] for row in run(graph, [{"origin_url": "u", "repo_name": "r"}], max_depth=3)}
+    assert reasons == {
+        "/x": None,
+        "/d/x": None,
+        "/d/d/x": None,
+        "/d/d/d/x": "too_deep",
+        "/d/d/d/d": "too_deep",
+    }
+
+
+def test_every_file_met_has_one_row(tmp_path: Path, produce) -> None:
+    for index in range(40):
+        path = tmp_path / str(index % 4) / f"{index}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"\0" if index % 5 == 0 else str(index // 2).encode())
+    os.symlink("0", tmp_path / "link")
+    produced = produce("directory", tmp_path, shards=4)
+    assert produced.files.num_rows + produced.removed.num_rows == 41
+    assert produced.files["blob_id"].to_pylist() == produced.contents["blob_id"].to_pylist()
+    assert pc.count_distinct(produced.files["blob_id"]).as_py() == produced.files.num_rows
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("/a/b.tar.gz", "gz"), ("/Makefile", ""), ("/.gitignore", ""), ("/a.d/x", ""), ("/x.PY", "PY"), ("/x.", "")],
+)
+def test_extension(path: str, expected: str) -> None:
+    assert walk.extension(path) == expected
