@@ -2,7 +2,7 @@
 
 On disk a part is a folder: ``hashes.npy`` sorted, ``files.npy`` and ``positions.npy`` beside it, ``texts.arrow`` with
 the files' texts, ``files.parquet`` with where they came from. All but the last are memory-mapped, so a query reads only
-the pages it touches. One byte of code costs about one byte of text and 0.6 bytes of postings.
+the pages it touches. A byte of code costs a byte of text and 0.4 bytes of postings; building takes a second for 20 MB.
 """
 
 import json

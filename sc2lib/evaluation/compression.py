@@ -75,12 +75,12 @@ def token_losses(model: Starcoder2, windows: Sequence[np.ndarray]) -> list[np.nd
     for row, window in enumerate(windows):
         tokens_BT[row, : len(window)] = window
     tokens = torch.from_numpy(tokens_BT).to(device)
-    x_NC = model.hidden(tokens[:, :-1]).flatten(0, 1)
+    x_NE = model.hidden(tokens[:, :-1]).flatten(0, 1)
     targets_N = tokens[:, 1:].flatten()
     step = max(1, CHUNK_LOGITS // model.config.vocab_size)
     losses = [
         F.cross_entropy(F.linear(x, model.output_weight_VE).float(), target, reduction="none")
-        for x, target in zip(x_NC.split(step), targets_N.split(step), strict=True)
+        for x, target in zip(x_NE.split(step), targets_N.split(step), strict=True)
     ]
     losses_BT = torch.cat(losses).reshape(len(windows), length - 1).cpu().numpy()
     return [row[: len(window) - 1] for row, window in zip(losses_BT, windows)]

@@ -9,6 +9,7 @@ import builtins
 import functools
 import os
 import random
+import re
 import select
 import subprocess
 import time
@@ -23,6 +24,8 @@ from typing import Any, Self
 from sc2lib.evaluation import literals
 from sc2lib.evaluation.humaneval import Problem
 from sc2lib.evaluation.sandbox import Limits, Sandbox
+
+ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
 
 
 class Status(StrEnum):
@@ -164,6 +167,7 @@ class Judge:
         finally:
             process.kill()
             process.communicate()
+        detail = ADDRESS.sub("0x…", detail)[:200]  # the same fault must read the same in every run
         return Verdict(status, detail, round(time.monotonic() - started, 4))
 
     def _verdict(self, problem: Problem, program: str, process: subprocess.Popen[bytes]) -> tuple[Status, str]:
@@ -189,7 +193,7 @@ class Judge:
         except Stopped as stopped:
             return stopped.status, stopped.detail
         except CandidateError as error:
-            return Status.EXCEPTION, str(error)[:200]
+            return Status.EXCEPTION, str(error)
         except Exception as error:  # an assert, or the test stumbling over what came back
             if candidate.stopped is None:
                 return Status.WRONG, f"{type(error).__name__}: {error}"[:200]
@@ -212,7 +216,8 @@ class Judge:
     ) -> list[Verdict]:
         """Verdicts of (problem, completion) pairs in order; `workers` jails at once, one per core when 0.
 
-        What ran out of time while others ran is judged again alone, so that a verdict does not depend on the load.
+        What ran out of time while others ran, or met a fault of ours, is judged again alone: a verdict must not
+        depend on the load.
         """
         pairs = list(attempts)
         verdicts: list[Verdict] = []
@@ -222,7 +227,7 @@ class Judge:
                 if progress:
                     progress(len(verdicts))
         for index, verdict in enumerate(verdicts):
-            if verdict.status == Status.TIMEOUT:
+            if verdict.status in (Status.TIMEOUT, Status.HARNESS_ERROR):
                 verdicts[index] = self.judge(*pairs[index])
         return verdicts
 

@@ -74,10 +74,10 @@ class Sandbox:
         return "bubblewrap" if self.bwrap else "none"
 
     def start(self, source: str, *arguments: str) -> subprocess.Popen[bytes]:
-        """Run `source` with ``python -I -S -c``; its three standard streams are pipes."""
-        command = [sys.executable, "-I", "-S", "-B", "-X", "utf8", "-c", source, *arguments]
+        """Run `source` with ``python -c``, standard library only; its three standard streams are pipes."""
+        command = [sys.executable, "-s", "-S", "-P", "-B", "-X", "utf8", "-c", source, *arguments]
         if self.bwrap is None:
-            return _popen(command, ())
+            return _popen(command, (), {**os.environ, "PYTHONHASHSEED": "0"})
         interpreter = [os.path.realpath(sys.executable), *command[1:]]
         reading, writing = os.pipe()
         try:
@@ -85,8 +85,9 @@ class Sandbox:
             os.close(writing)
             # docs: start-jail
             jail = [str(self.bwrap), "--unshare-all", "--die-with-parent", "--new-session", "--clearenv"]
+            jail += ["--setenv", "PYTHONHASHSEED", "0"]  # the order of sets must not change a verdict
             jail += ["--cap-drop", "ALL", "--seccomp", str(reading), *_mounts(), "--remount-ro", "/"]
-            return _popen([*jail, "--", *interpreter], (reading,))
+            return _popen([*jail, "--", *interpreter], (reading,), None)
             # docs: end-jail
         finally:
             os.close(reading)
@@ -135,9 +136,13 @@ def find_sandbox(allow_unsafe: bool = False) -> Sandbox:
     raise UnsupportedError(f"no isolation for generated code on this machine ({reasons}): {REMEDY}")
 
 
-def _popen(command: list[str], descriptors: tuple[int, ...]) -> subprocess.Popen[bytes]:
+def _popen(
+    command: list[str], descriptors: tuple[int, ...], environment: dict[str, str] | None
+) -> subprocess.Popen[bytes]:
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, pass_fds=descriptors, bufsize=0)
+    return subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, stderr=pipe, pass_fds=descriptors, env=environment, bufsize=0
+    )
 
 
 def _candidates() -> list[Path]:
