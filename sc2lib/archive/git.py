@@ -1,19 +1,16 @@
-"""The source ``git``: local repositories, read through git's plumbing without a checkout.
+"""The source ``git``: local repositories, bare or not, read without a checkout.
 
 Only the default branch at its last commit is read, as in the paper; the snapshot still names every branch and tag.
-Objects come from ``git cat-file --batch`` and ``git ls-tree``; nothing of the repository's is executed.
 """
 
 import os
 import re
-import subprocess
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from sc2lib.archive import swhid
+from sc2lib.archive import git_objects
 from sc2lib.archive.directory import file_url, folder_of
 from sc2lib.archive.graph import Graph, person
 from sc2lib.archive.swhid import Branch
@@ -24,109 +21,6 @@ _BRANCH_KINDS = {"commit": "revision", "tag": "release", "tree": "directory", "b
 _DEPTH = 3  # a folder of repositories is searched this deep
 YEAR_1, YEAR_10000 = -62_135_596_800, 253_402_300_800  # a damaged date outside no program can show
 MAX_FILES = 1_000_000  # of one commit: a few kilobytes of nested trees can name billions
-
-
-def _environment() -> dict[str, str]:
-    """The caller's environment without what would point git elsewhere; no replaced objects, no network."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    return kept | {
-        "GIT_NO_REPLACE_OBJECTS": "1",
-        "GIT_NO_LAZY_FETCH": "1",
-        "GIT_TERMINAL_PROMPT": "0",
-        "LC_ALL": "C",
-    }
-
-
-def _git(folder: bytes, *arguments: str) -> bytes:
-    command = ["git", "-C", os.fsdecode(folder), *arguments]
-    try:
-        finished = subprocess.run(command, capture_output=True, env=_environment(), check=False)
-    except FileNotFoundError as error:
-        raise InputError("source=git needs the program git; install it (apt install git)") from error
-    if finished.returncode:
-        problem = finished.stderr.decode("utf-8", "replace").strip()
-        raise InputError(f"git {arguments[0]} failed in {os.fsdecode(folder)!r}: {problem}")
-    return finished.stdout
-
-
-def _list_tree(folder: bytes, commit: str) -> Iterator[tuple[int, bytes, str, bytes]]:
-    """Mode, kind, identifier and path of every file of a commit, as git lists them."""
-    command = ["git", "-C", os.fsdecode(folder), "ls-tree", "-r", "-z", "--full-tree", commit]
-    with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=_environment())
-        assert process.stdout is not None
-        left = b""
-        try:
-            while block := process.stdout.read(1 << 16):
-                *entries, left = (left + block).split(b"\0")
-                for entry in entries:
-                    header, path = entry.split(b"\t", 1)
-                    mode, kind, target = header.split()
-                    yield int(mode, 8), kind, target.decode(), path
-        finally:
-            process.stdout.close()  # ends a git that is still writing
-            process.wait()
-        if process.returncode:
-            errors.seek(0)
-            problem = errors.read().decode("utf-8", "replace").strip()
-            raise InputError(f"git ls-tree failed in {os.fsdecode(folder)!r}: {problem}")
-
-
-class ObjectReader:
-    """One ``git cat-file --batch`` process; a context manager."""
-
-    def __init__(self, folder: bytes) -> None:
-        self._process = subprocess.Popen(
-            ["git", "-C", os.fsdecode(folder), "cat-file", "--batch"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=_environment(),
-        )
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._ask, self._answer = self._process.stdin, self._process.stdout
-
-    def __enter__(self) -> "ObjectReader":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ask.close()
-        self._answer.close()
-        self._process.wait()
-
-    def open(self, identifier: str) -> int:
-        """Ask for an object and return its length; OSError when the repository does not have it."""
-        self._ask.write(identifier.encode() + b"\n")
-        self._ask.flush()
-        header = self._answer.readline().split()
-        if len(header) != 3:
-            raise OSError("git does not have the object (a shallow or partial clone?)")
-        return int(header[2])
-
-    def hash(self, identifier: str) -> swhid.ContentHashes:
-        """Hash a blob of any size, a block at a time."""
-        length = self.open(identifier)
-        hashes = swhid.hash_content(_Bounded(self._answer, length), length)  # type: ignore[arg-type]
-        self._answer.read(1)
-        return hashes
-
-    def read(self, identifier: str) -> bytes:
-        """The whole object."""
-        data = self._answer.read(self.open(identifier))
-        self._answer.read(1)
-        return data
-
-
-class _Bounded:
-    """At most `left` bytes of a stream."""
-
-    def __init__(self, stream: Any, left: int) -> None:
-        self._stream, self._left = stream, left
-
-    def read(self, size: int) -> bytes:
-        data = self._stream.read(min(size, self._left))
-        self._left -= len(data)
-        return data
 
 
 class GitRepository:
@@ -144,24 +38,24 @@ class GitRepository:
         if problem := unusable(self.folder):
             raise InputError(problem)
         branches: dict[bytes, Branch] = {}
-        listing = _git(self.folder, "for-each-ref", "--format=%(objecttype) %(objectname) %(refname)")
+        listing = git_objects.run(self.folder, "for-each-ref", "--format=%(objecttype) %(objectname) %(refname)")
         for line in listing.splitlines():
             kind, target, name = line.split(b" ", 2)
             if name.startswith((b"refs/heads/", b"refs/tags/")):
                 branches[name] = Branch(_BRANCH_KINDS[kind.decode()], target.decode())
         head = default_branch(self.folder)
-        commit = _git(self.folder, "rev-parse", "--verify", "HEAD^{commit}").strip().decode()
+        commit = git_objects.run(self.folder, "rev-parse", "--verify", "HEAD^{commit}").strip().decode()
         named = head is not None and head.encode() in branches
         branches[b"HEAD"] = Branch("alias", head.encode()) if head and named else Branch("revision", commit)
-        with ObjectReader(self.folder) as reader:
+        with git_objects.ObjectReader(self.folder) as reader:
             root = self._add_files(graph, reader, commit)
             _add_revision(graph, commit, reader.read(commit), root)
         graph.add_visit(self.url, "git", branches)
 
-    def _add_files(self, graph: Graph, reader: ObjectReader, commit: str) -> str:
+    def _add_files(self, graph: Graph, reader: git_objects.ObjectReader, commit: str) -> str:
         files: dict[bytes, tuple[int, str]] = {}
         hashed: set[str] = set()
-        for mode, kind, target, path in _list_tree(self.folder, commit):
+        for mode, kind, target, path in git_objects.list_tree(self.folder, commit):
             if kind == b"blob" and target not in hashed:
                 try:
                     graph.add_content(reader.hash(target))
@@ -176,7 +70,7 @@ class GitRepository:
 
     def read(self, wanted: Iterable[tuple[bytes, str]]) -> Iterator[bytes | OSError]:
         """The bytes of files given as (path, content identifier), or the error of each."""
-        with ObjectReader(self.folder) as reader:
+        with git_objects.ObjectReader(self.folder) as reader:
             for _, identifier in wanted:
                 try:
                     yield reader.read(identifier)
@@ -207,8 +101,16 @@ def _signature(line: bytes | None) -> tuple[bytes | None, int | None, int | None
 def default_branch(folder: bytes) -> str | None:
     """The branch HEAD names (``refs/heads/main``); None when HEAD is detached or the name is not UTF-8."""
     try:
-        return _git(folder, "symbolic-ref", "--quiet", "HEAD").strip().decode()
+        return git_objects.run(folder, "symbolic-ref", "--quiet", "HEAD").strip().decode()
     except (InputError, UnicodeDecodeError):
+        return None
+
+
+def last_commit(folder: bytes) -> str | None:
+    """The commit HEAD leads to; None when there is none."""
+    try:
+        return git_objects.run(folder, "rev-parse", "--verify", "--quiet", "HEAD^{commit}").strip().decode()
+    except InputError:
         return None
 
 
@@ -216,16 +118,14 @@ def unusable(folder: bytes) -> str | None:
     """Why a repository cannot be an origin, with the remedy; None when it can."""
     where = os.fsdecode(folder)
     try:
-        if _git(folder, "rev-parse", "--show-object-format").strip() != b"sha1":
+        if git_objects.run(folder, "rev-parse", "--show-object-format").strip() != b"sha1":
             return (
                 f"{where!r} names its objects by SHA-256 and SWHIDs need SHA-1; "
                 "push it into a repository made with git init --object-format=sha1"
             )
     except InputError as error:
         return str(error)
-    try:
-        _git(folder, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
-    except InputError:
+    if last_commit(folder) is None:
         return (
             f"the git repository {where!r} has no commits on its default branch; commit something, "
             "or point HEAD at a branch that has commits (git symbolic-ref HEAD refs/heads/NAME)"
@@ -274,7 +174,7 @@ def repositories(folders: list[Path]) -> Iterator[dict[str, Any]]:
 def _describe(path: Path, below: Path) -> dict[str, Any]:
     folder = os.fsencode(path.resolve())
     try:
-        remote = _git(folder, "config", "--get", "remote.origin.url").decode("utf-8", "replace").strip()
+        remote = git_objects.run(folder, "config", "--get", "remote.origin.url").decode("utf-8", "replace").strip()
     except InputError:
         remote = ""
     local = path.resolve().name if path == below else str(path.relative_to(below))
@@ -285,6 +185,7 @@ def _describe(path: Path, below: Path) -> dict[str, Any]:
         "origin_url": file_url(folder),
         "repo_name": name or f"git/{local}",
         "visit_type": "git",
+        "version": last_commit(folder),
         "default_branch": head and head.removeprefix("refs/heads/"),
         "html_url": html_url,
     }

@@ -2,23 +2,28 @@
 
 import fnmatch
 import os
+import platform
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from sc2lib.archive import directory, environment, git, project_licenses
 from sc2lib.archive.graph import GRAPH, Graph
 from sc2lib.errors import InputError, ParameterError
+from sc2lib.files import remove
 from sc2lib.tables import FILES
 
-# What GHArchive knows about a repository and the archive does not: joined to origins by their URL.
+# What GHArchive knows about a repository and the archive does not: joined to origins by their URL. `version` is what
+# a visit is about to see (a release, a commit), so that a change of the source is noticed.
 REPOSITORY = pa.schema(
     [
         ("origin_url", pa.string()),
         ("repo_name", pa.string()),
         ("visit_type", pa.string()),
+        ("version", pa.string()),
         ("default_branch", pa.string()),
         ("html_url", pa.string()),
         *(
@@ -111,6 +116,21 @@ def visit(repositories: pa.Table) -> tuple[pa.Table, ...]:
 VISITED = tuple(GRAPH)
 
 
+def discard_outdated(folder: Path, repositories: pa.Table) -> bool:
+    """Delete what an interrupted production left in its folder when it had listed other origins than these.
+
+    Returns whether something was deleted. Installing a package between a crash and the next try would otherwise
+    mix two environments.
+    """
+    listed = folder / "repository" / "part-00000.parquet"
+    if not listed.exists() or pq.read_table(listed, partitioning=None) == repositories:
+        return False
+    for child in sorted(folder.iterdir()):
+        if child.is_dir():
+            remove(child)
+    return True
+
+
 def require_text(removed: Mapping[str, int], files: int, source_path: str | None) -> None:
     """Raise InputError when a whole source gave no text, with what its files were instead."""
     if files:
@@ -141,6 +161,7 @@ def _environment(_: list[Path]) -> Iterator[dict[str, Any]]:
         "origin_url": environment.STANDARD_LIBRARY,
         "repo_name": "python/cpython",
         "visit_type": environment.StandardLibrary.visit_type,
+        "version": platform.python_version(),
         "html_url": environment.STANDARD_LIBRARY,
         "gha_license_id": "PSF-2.0",
         "gha_language": "Python",
@@ -151,6 +172,7 @@ def _environment(_: list[Path]) -> Iterator[dict[str, Any]]:
             "origin_url": url,
             "repo_name": f"pypi/{name}",
             "visit_type": environment.InstalledDistribution.visit_type,
+            "version": distribution.version,
             "html_url": url,
             "gha_license_id": project_licenses.declared(distribution.metadata),
         }

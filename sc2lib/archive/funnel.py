@@ -1,0 +1,48 @@
+"""How many files and bytes each step of the selection leaves: counted from the rows that were kept and dropped."""
+
+from typing import NamedTuple
+
+import pyarrow as pa
+
+# The order in which the walk and the download apply their rules, and what to call what is left after each.
+STEPS = (
+    ("files met on the walk", ()),
+    (
+        "readable, no link, no submodule",
+        ("unreadable", "missing_content", "no_main_branch", "too_deep", "submodule", "symlink"),
+    ),
+    ("one repository per root directory", ("duplicate_repository",)),
+    ("one file per blob", ("exact_duplicate",)),
+    ("below the size limit", ("too_large",)),
+    ("no NUL byte", ("binary",)),
+    ("decodable", ("undecodable",)),
+)
+
+
+class Step(NamedTuple):
+    """What is left after a step, and what the step dropped."""
+
+    label: str
+    files: int
+    bytes: int
+    dropped_files: int
+    dropped_bytes: int
+
+
+def funnel(files: pa.Table, removed: pa.Table) -> list[Step]:
+    """One `Step` per entry of `STEPS`, from a FILES and a REMOVED table; every row is counted once."""
+    counts: dict[str, tuple[int, int]] = {}
+    for reason, length in zip(removed["reason"].to_pylist(), removed["length_bytes"].to_pylist()):
+        number, size = counts.get(reason, (0, 0))
+        counts[reason] = (number + 1, size + (length or 0))
+    left_files = files.num_rows + removed.num_rows
+    left_bytes = sum(length or 0 for table in (files, removed) for length in table["length_bytes"].to_pylist())
+    steps = []
+    for label, reasons in STEPS:
+        dropped = [counts.pop(reason, (0, 0)) for reason in reasons]
+        number, size = sum(entry[0] for entry in dropped), sum(entry[1] for entry in dropped)
+        left_files, left_bytes = left_files - number, left_bytes - size
+        steps.append(Step(label, left_files, left_bytes, number, size))
+    if counts:
+        raise ValueError(f"reasons that belong to no step: {sorted(counts)}")
+    return steps
