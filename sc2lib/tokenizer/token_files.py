@@ -4,7 +4,7 @@ The order of the documents is a seeded shuffle, so a training stream that reads 
 end mixes repositories and sources, as Megatron's shuffled document index does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -50,11 +50,11 @@ def position(document_id: str, seed: int) -> float:
     return unit(seed, "document", document_id)
 
 
-def last_position(documents: pa.Table, max_bytes: int | None, seed: int) -> dict[str, float]:
-    """By split, the position of the last document to keep so that at most `max_bytes` of text are used.
+def last_position(documents: pa.Table, max_bytes: Mapping[str, int | None], seed: int) -> dict[str, float]:
+    """By split, the position of the last document to keep so that at most `max_bytes[split]` of text are used.
 
-    `documents` has document_id, split and length_bytes. The documents used are the first of the shuffled order,
-    so a smaller budget gives a prefix of a larger one's. A split whose budget is not reached keeps all (1.0).
+    `documents` has document_id, split and length_bytes. The documents used are the first of the shuffled order, at
+    least one, so a smaller budget gives a prefix of a larger one's. Without a budget (None) all are kept (1.0).
     """
     limits = {}
     for split in SPLITS:
@@ -62,12 +62,13 @@ def last_position(documents: pa.Table, max_bytes: int | None, seed: int) -> dict
         draws = np.array([position(name, seed) for name in rows["document_id"].to_pylist()])
         order = np.argsort(draws, kind="stable")
         total = np.cumsum(rows["length_bytes"].to_numpy()[order])
-        fits = len(order) if max_bytes is None else int(np.searchsorted(total, max_bytes, side="right"))
+        budget = max_bytes[split]
+        fits = len(order) if budget is None else int(np.searchsorted(total, budget, side="right"))
         limits[split] = 1.0 if fits == len(order) else float(draws[order[max(fits, 1) - 1]])
     return limits
 
 
-def encode_documents(documents: pa.Table, tokenizer: str, seed: int, limits: dict[str, float]) -> pa.Table:
+def encode_documents(documents: pa.Table, tokenizer: str, seed: int, limits: Mapping[str, float]) -> pa.Table:
     """Encode a shard of DOCUMENTS with the tokenizer at a path; documents beyond their split's limit are left out.
 
     Each document ends with the end of text. About 6 MB/s on one core. Result: an ENCODED table.

@@ -83,11 +83,12 @@ def test_the_order_follows_the_seed_and_not_the_shards(documents, tokenizer, tmp
 @pytest.mark.parametrize("budget", [1, 5_000, 20_000, 10**9, None])
 def test_a_budget_keeps_a_prefix_of_the_shuffled_order(documents, budget):
     rows = table(documents)
-    limits = token_files.last_position(rows, budget, seed=1)
+    limits = token_files.last_position(rows, {"train": budget, "validation": None}, seed=1)
     train = [row for row in rows.to_pylist() if row["split"] == "train"]
     train.sort(key=lambda row: token_files.position(row["document_id"], 1))
     kept = [row for row in train if token_files.position(row["document_id"], 1) <= limits["train"]]
     assert kept == train[: len(kept)]
+    assert limits["validation"] == 1.0
     size = sum(row["length_bytes"] for row in kept)
     if budget is None or budget == 10**9:
         assert len(kept) == len(train)
@@ -99,7 +100,7 @@ def test_a_budget_keeps_a_prefix_of_the_shuffled_order(documents, budget):
 def test_an_empty_split_is_an_empty_file(documents, tokenizer, tmp_path):
     only = [document for document in documents if document.split == "train"]
     tokenizer.hugging_face.save(str(tmp_path / "t.json"))
-    limits = token_files.last_position(table(only), None, seed=1)
+    limits = token_files.last_position(table(only), {"train": None, "validation": 10}, seed=1)
     encoded = token_files.encode_documents(table(only), str(tmp_path / "t.json"), 1, limits)
     index = token_files.token_index(encoded, 1)
     write_parquet(tmp_path / "part-00000.parquet", encoded)

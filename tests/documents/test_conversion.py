@@ -1,0 +1,123 @@
+"""The two steps of the stage: files of one repository come together, and what makes no document says why."""
+
+import json
+
+import pyarrow as pa
+import pytest
+
+from sc2lib.documents import conversion
+from sc2lib.documents.repositories import bucket_of
+from sc2lib.documents.sources import ROUTED
+from sc2lib.tables import CONTENTS, DOCUMENTS, FILES, REMOVED
+
+NOTEBOOK = json.dumps(
+    {
+        "metadata": {"kernelspec": {"name": "python3"}},
+        "cells": [
+            {"cell_type": "markdown", "source": "# Why"},
+            {"cell_type": "code", "source": "print(1)", "outputs": [{"text": "1\n"}]},
+        ],
+    }
+)
+LONG = "What this package does, in words that a reader understands. " * 3
+
+
+def metadata(body):
+    return f"Metadata-Version: 2.1\nName: x\nAuthor-email: jane@example.org\n\n{body}"
+
+
+def tables(*rows):
+    files = [
+        {
+            "blob_id": f"{index:040x}",
+            "path": path,
+            "language": language,
+            "repo_name": name,
+            "license_type": "permissive",
+        }
+        for index, (name, path, language, _) in enumerate(rows)
+    ]
+    contents = [{"blob_id": file["blob_id"], "content": row[3]} for file, row in zip(files, rows, strict=True)]
+    return pa.Table.from_pylist(files, schema=FILES), pa.Table.from_pylist(contents, schema=CONTENTS)
+
+
+def mask(text):
+    return text.replace("jane@example.org", "<EMAIL>")
+
+
+def routed(*rows):
+    files, contents = tables(*rows)
+    return pa.concat_tables(conversion.collect(files, contents, files.slice(0, 0), contents, 1, mask))
+
+
+def test_collect_takes_notebooks_pages_and_dropped_descriptions_and_leaves_code():
+    files, contents = tables(
+        ("pypi/x", "/n.ipynb", "Jupyter Notebook", NOTEBOOK),
+        ("pypi/x", "/docs/a.md", "Markdown", LONG),
+        ("pypi/x", "/a.py", "Python", "pass"),
+        ("pypi/y", "/y.dist-info/METADATA", None, metadata("jane@example.org " + LONG)),
+    )
+    kept = files.slice(0, 3)
+    parts = conversion.collect(kept, contents, files, contents, 4, mask)
+    found = pa.concat_tables(parts)
+    assert found.schema == ROUTED
+    assert sorted(found["path"].to_pylist()) == ["/docs/a.md", "/n.ipynb", "/y.dist-info/METADATA"]
+    assert "jane@example.org" not in "".join(found["content"].to_pylist())
+    assert parts[bucket_of("pypi/y", 4)]["repo_name"].to_pylist().count("pypi/y") == 1
+
+
+def test_a_description_that_was_kept_is_taken_once():
+    files, contents = tables(("pypi/y", "/y.dist-info/METADATA", None, metadata(LONG)))
+    assert pa.concat_tables(conversion.collect(files, contents, files, contents, 2, mask)).num_rows == 1
+
+
+def test_convert_makes_both_forms_of_a_notebook_and_one_documentation_a_project():
+    found = routed(
+        ("pypi/x", "/n.ipynb", "Jupyter Notebook", NOTEBOOK),
+        ("pypi/x", "/docs/b.md", "Markdown", LONG + "b"),
+        ("pypi/x", "/docs/a.md", "Markdown", LONG + "a"),
+        ("pypi/held-out", "/docs/c.md", "Markdown", LONG + "c"),
+    )
+    documents, removed = conversion.convert(found.slice(0, 2), found.slice(2), validation=["pypi/held-out"])
+    assert documents.schema == DOCUMENTS
+    assert removed.num_rows == 0
+    rows = {(row["source"], row["repo_name"]): row for row in documents.to_pylist()}
+    assert set(rows) == {
+        ("documentation", "pypi/x"),
+        ("documentation", "pypi/held-out"),
+        ("jupyter_scripts", "pypi/x"),
+        ("jupyter_structured", "pypi/x"),
+    }
+    assert [row["split"] for key, row in rows.items() if key[1] == "pypi/held-out"] == ["validation"]
+    assert [file["path"] for file in rows["documentation", "pypi/x"]["files"]] == ["/docs/a.md", "/docs/b.md"]
+    structured = rows["jupyter_structured", "pypi/x"]
+    assert structured["segments"][structured["files"][0]["segment"]]["text"] == "# Why"
+
+
+@pytest.mark.parametrize(
+    ("rows", "reasons"),
+    [
+        ([("r", "/n.ipynb", "Jupyter Notebook", "{")], ["invalid_notebook"]),
+        ([("r", "/n.ipynb", "Jupyter Notebook", '{"cells": []}')], ["empty_notebook"]),
+        ([("r", "/docs/a.md", "Markdown", "short")], ["short_page"]),
+        ([("r", "/docs/a.md", "Markdown", LONG), ("r", "/docs/b.md", "Markdown", LONG + " \n")], ["duplicate_page"]),
+        ([("r", "/x.dist-info/METADATA", None, metadata("UNKNOWN"))], ["short_page"]),
+        (
+            [("r", "/n.ipynb", "Jupyter Notebook", NOTEBOOK.replace("python3", "ir"))],
+            ["not_python", "unknown_language"],
+        ),
+    ],
+)
+def test_what_makes_no_document_leaves_a_reason(rows, reasons):
+    found = routed(*rows)
+    documents, removed = conversion.convert(found, validation=[])
+    assert removed.schema == REMOVED
+    assert sorted(removed["reason"].to_pylist()) == reasons
+    assert documents.num_rows == len(rows) - 1
+
+
+def test_the_partition_of_the_input_does_not_matter():
+    rows = [("r", f"/docs/{index}.md", "Markdown", f"{LONG}{index}") for index in range(6)]
+    found = routed(*rows)
+    whole = conversion.convert(found, validation=[])[0]
+    assert conversion.convert(found.slice(3), found.slice(0, 3), validation=[])[0] == whole
