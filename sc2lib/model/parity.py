@@ -1,0 +1,97 @@
+"""Parity: the model against transformers' `Starcoder2ForCausalLM` with the same weights, number by number."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sc2lib.model.config import ModelConfig
+from sc2lib.model.generation import generate
+from sc2lib.model.transformer import Starcoder2
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Largest absolute differences, in fp32, over the lengths compared.
+
+    `gradient` is relative to the largest gradient of its parameter; `greedy` counts equal tokens of a greedy
+    continuation out of `new_tokens`.
+    """
+
+    logits: float
+    loss: float
+    gradient: float
+    greedy: int
+    new_tokens: int
+
+
+def randomise(model: Starcoder2, seed: int, scale: float = 0.1) -> None:
+    """Add noise to every parameter, so that biases are not 0 and norms not 1 and a missing one would show."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator) * scale * parameter.std().clamp(min=0.1))
+
+
+def reference(model: Starcoder2) -> Any:
+    """The same weights in transformers' own class, read from the folder that `save_pretrained` writes."""
+    from transformers import Starcoder2ForCausalLM
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    with TemporaryDirectory() as folder:
+        model.save_pretrained(Path(folder))
+        return Starcoder2ForCausalLM.from_pretrained(folder).eval()
+
+
+# docs: start-parity
+def compare(config: ModelConfig, lengths: Sequence[int], seed: int, new_tokens: int = 16) -> Parity:
+    """Build a seeded model of this shape and compare it with transformers on random tokens of each length."""
+    torch.manual_seed(seed)
+    ours = Starcoder2(config).eval()
+    randomise(ours, seed)
+    theirs = reference(ours)
+    generator = torch.Generator().manual_seed(seed)
+    logits = loss = 0.0
+    for length in lengths:
+        tokens_BT = torch.randint(0, config.vocab_size, (2, length + 1), generator=generator)
+        inputs_BT, targets_BT = tokens_BT[:, :-1], tokens_BT[:, 1:]
+        expected_BTV = theirs(inputs_BT).logits
+        expected_loss = F.cross_entropy(expected_BTV.flatten(0, 1), targets_BT.flatten())
+        our_loss = ours.loss(inputs_BT, targets_BT)
+        logits = max(logits, float((ours(inputs_BT) - expected_BTV).detach().abs().max()))
+        loss = max(loss, float((our_loss - expected_loss).detach().abs()))
+    our_loss.backward()
+    expected_loss.backward()
+    prompt = inputs_BT[:1, : max(1, length // 2)]
+    equal = _greedy(ours, theirs, prompt, new_tokens)
+    return Parity(logits, loss, _gradient_difference(ours, theirs), equal, new_tokens)
+    # docs: end-parity
+
+
+def _gradient_difference(ours: Starcoder2, theirs: Any) -> float:
+    gradients = {name: parameter.grad for name, parameter in theirs.named_parameters()}
+    differences = [
+        float((parameter.grad - gradients[name]).abs().max() / gradients[name].abs().max())
+        for name, parameter in ours.named_parameters()
+        if parameter.grad is not None
+    ]
+    return max(differences)
+
+
+def _greedy(ours: Starcoder2, theirs: Any, prompt_BT: Tensor, new_tokens: int) -> int:
+    mine = generate(ours, prompt_BT.tolist(), new_tokens)[0]
+    output_BT = theirs.generate(
+        prompt_BT,
+        attention_mask=torch.ones_like(prompt_BT),
+        max_new_tokens=new_tokens,
+        do_sample=False,
+        eos_token_id=None,
+        pad_token_id=0,
+    )
+    return sum(a == b for a, b in zip(mine, output_BT[0, prompt_BT.shape[1] :].tolist(), strict=True))

@@ -1,0 +1,38 @@
+import pytest
+import torch
+
+from sc2lib.model.attention_cost import AttentionCost, AttentionShape, exponent, measure, peak_bytes, sweep
+
+SHAPE = AttentionShape(heads=2, kv_heads=1, head_size=16, window=32, dtype=torch.float32)
+
+
+def test_peak_bytes_sees_what_lives_at_once():
+    def one_after_the_other():
+        for _ in range(4):
+            torch.zeros(1000)
+
+    def together():
+        return [torch.zeros(1000) for _ in range(4)]
+
+    assert peak_bytes(one_after_the_other) == pytest.approx(4000, rel=0.1)
+    assert peak_bytes(together) == pytest.approx(16000, rel=0.1)
+
+
+def test_naive_memory_is_quadratic_and_banded_linear():
+    growth = {}
+    for backend in ("naive", "banded"):
+        short, long = (measure(backend, length, SHAPE, seconds=0.0).peak_bytes for length in (256, 512))
+        growth[backend] = long / short
+    assert growth["naive"] == pytest.approx(4, rel=0.1)
+    assert growth["banded"] == pytest.approx(2, rel=0.2)
+
+
+def test_sweep_stops_before_the_limit():
+    assert [cost.length for cost in sweep(["naive"], (16, 32, 64), SHAPE, limit_seconds=0.0)] == [16]
+    assert len(list(sweep(["naive", "banded"], (16, 64), SHAPE, limit_seconds=60.0))) == 4
+
+
+def test_exponent_of_a_known_power():
+    costs = [AttentionCost("x", length, 1e-6 * length**2, 5 * length) for length in (64, 128, 256, 512)]
+    assert exponent(costs, "seconds") == pytest.approx(2)
+    assert exponent(costs, "peak_bytes") == pytest.approx(1)
