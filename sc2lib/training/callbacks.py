@@ -1,0 +1,161 @@
+"""What happens beside the steps: rows of the metrics table, validation, speed, progress."""
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as lightning
+import torch
+from lightning.pytorch import Callback
+
+from sc2lib.errors import Sc2Error
+from sc2lib.training.metrics import MetricsFile
+from sc2lib.training.module import Pretraining
+from sc2lib.training.validation import ValidationWindows, bits_per_byte, byte_lengths, token_losses
+
+Report = Callable[[str, int, int], None]
+
+
+class DivergenceError(Sc2Error):
+    """The loss is no longer a finite number."""
+
+
+class Record(Callback):
+    """One row of the metrics table per `log_every_steps` steps: the mean loss since the last row."""
+
+    def __init__(self, metrics: MetricsFile, accumulation: int) -> None:
+        self.metrics, self.accumulation = metrics, accumulation
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self.metrics.rewind(trainer.global_step or None)
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        assert isinstance(pl_module, Pretraining)
+        config, step = pl_module.config, trainer.global_step
+        if (batch_idx + 1) % self.accumulation or step % config.run.log_every_steps:
+            return
+        sums = torch.stack([pl_module.loss_sum, pl_module.target_count])
+        loss_sum, count = trainer.strategy.reduce(sums, reduce_op="sum").tolist()
+        pl_module.loss_sum.zero_()
+        pl_module.target_count.zero_()
+        assert pl_module.grad_norm is not None
+        loss, norm = loss_sum / count, float(pl_module.grad_norm)
+        if not math.isfinite(loss) or not math.isfinite(norm):
+            samples = (step - config.run.log_every_steps) * config.data.batch_size, step * config.data.batch_size
+            raise DivergenceError(
+                f"loss {loss} and gradient norm {norm} at step {step} (samples {samples[0]} to {samples[1] - 1}); "
+                "lower learning_rate or lengthen warmup_steps; the last checkpoint is from before"
+            )
+        row = {"tokens": step * config.data.tokens_per_step, "split": "train", "loss": loss}
+        self.metrics.log_metrics(row | {"learning_rate": pl_module.step_learning_rate, "grad_norm": norm}, step)
+
+
+class Validate(Callback):
+    """Loss on the validation windows before the first step, every `validate_every_steps`, and after the last.
+
+    A callback and not Lightning's validation loop: it runs before the step's checkpoint, so a run killed between
+    the two repeats the validation and never skips it.
+    """
+
+    def __init__(self, windows: ValidationWindows, metrics: MetricsFile, accumulation: int) -> None:
+        self.windows, self.metrics, self.accumulation = windows, metrics, accumulation
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if trainer.global_step == 0:
+            self._validate(trainer, pl_module)
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        assert isinstance(pl_module, Pretraining)
+        if (batch_idx + 1) % self.accumulation:
+            return
+        if (
+            trainer.global_step % pl_module.config.run.validate_every_steps == 0
+            or trainer.global_step == trainer.max_steps
+        ):
+            self._validate(trainer, pl_module)
+
+    @torch.no_grad()
+    def _validate(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        assert isinstance(pl_module, Pretraining)
+        data, device = pl_module.config.data, pl_module.device
+        lengths = torch.from_numpy(byte_lengths(pl_module.tokenizer)).to(device)
+        nats, count, text_bytes = (torch.zeros_like(pl_module.loss_sum) for _ in range(3))
+        with trainer.precision_plugin.forward_context():
+            batches = self.windows.batches(data.micro_batch_size, trainer.global_rank, trainer.world_size)
+            for tokens_BT, targets_BT in batches:
+                targets_BT = targets_BT.to(device)
+                losses_BT = token_losses(pl_module.model, tokens_BT.to(device), targets_BT)
+                nats += losses_BT.to(nats.dtype).sum()
+                count += targets_BT.numel()
+                text_bytes += lengths[targets_BT].sum()
+        sums = torch.stack([nats, count, text_bytes])
+        total, targets, read = trainer.strategy.reduce(sums, reduce_op="sum").tolist()
+        row = {"tokens": trainer.global_step * data.tokens_per_step, "split": "validation", "loss": total / targets}
+        self.metrics.log_metrics(row | {"bits_per_byte": float(bits_per_byte(total, read))}, trainer.global_step)
+
+
+class Speed(Callback):
+    """Time of the steps, without validation and checkpoints, appended to a CSV file: step, seconds, data_seconds.
+
+    `seconds` covers forward, backward and optimizer of all micro-batches of the step; `data_seconds` the wait for
+    batches before them. Stands first among the callbacks, so that the others' work is in neither.
+    """
+
+    HEADER = "step,seconds,data_seconds"
+
+    def __init__(self, path: Path, accumulation: int) -> None:
+        self.path, self.accumulation = path, accumulation
+        self._seconds = self._waiting = 0.0
+        self._begin = self._end = 0.0
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if trainer.is_global_zero and (trainer.global_step == 0 or not self.path.exists()):
+            self.path.write_text(self.HEADER + "\n", encoding="utf-8")
+        self.restart()
+
+    def restart(self) -> None:
+        """From now on, time counts as waiting for the next batch."""
+        self._end = time.perf_counter()
+
+    def on_train_batch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        self._begin = time.perf_counter()
+        self._waiting += self._begin - self._end
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if pl_module.device.type == "cuda" and not (batch_idx + 1) % self.accumulation:
+            torch.cuda.synchronize(pl_module.device)
+        self._seconds += time.perf_counter() - self._begin
+        if not (batch_idx + 1) % self.accumulation:
+            if trainer.is_global_zero:
+                with self.path.open("a", encoding="utf-8") as file:
+                    file.write(f"{trainer.global_step},{self._seconds:.6f},{self._waiting:.6f}\n")
+            self._seconds = self._waiting = 0.0
+
+
+class EndOfStep(Callback):
+    """Last of the callbacks: restarts the clock of the wait for data and reports progress."""
+
+    def __init__(self, speed: Speed, report: Report | None, accumulation: int) -> None:
+        self.speed, self.report, self.accumulation = speed, report, accumulation
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self.speed.restart()
+        if self.report and trainer.is_global_zero:
+            self.report("training steps", trainer.global_step, trainer.max_steps)
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self.report and trainer.is_global_zero and not (batch_idx + 1) % self.accumulation:
+            self.report("training steps", trainer.global_step, trainer.max_steps)
+        self.speed.restart()

@@ -1,0 +1,218 @@
+"""Everything that decides a training run, as frozen dataclasses that check themselves and round-trip through JSON."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+
+from sc2lib.corpus.fim import FimRates
+from sc2lib.errors import InputError, ParameterError, UnsupportedError
+from sc2lib.files import write_text
+from sc2lib.model.config import ModelConfig
+from sc2lib.training.schedule import learning_rate
+
+STRATEGIES = ("auto", "single", "ddp")
+PRECISIONS = ("bf16-mixed", "32-true")
+ACCELERATORS = ("auto", "cpu", "cuda")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Which tokens are read, and how many sequences make a step.
+
+    `train` and `validation` are files of uint16 tokens; `batch_size` counts sequences of a whole step over all
+    processes, `micro_batch_size` those that one process computes at once.
+    """
+
+    train: str
+    validation: str
+    tokenizer: str
+    sequence_length: int
+    batch_size: int
+    micro_batch_size: int
+    validation_windows: int
+    fim: FimRates = field(default_factory=FimRates)
+    seed: int = 1234
+    loader_workers: int = 0
+
+    def __post_init__(self) -> None:
+        low = {"sequence_length": 1, "batch_size": 1, "micro_batch_size": 1, "validation_windows": 1}
+        _at_least(self, low | {"seed": 0, "loader_workers": 0})
+        if self.batch_size % self.micro_batch_size:
+            raise ParameterError(
+                f"batch_size {self.batch_size} is not a multiple of micro_batch_size {self.micro_batch_size}; "
+                f"take {-(-self.batch_size // self.micro_batch_size) * self.micro_batch_size}"
+            )
+
+    @property
+    def tokens_per_step(self) -> int:
+        """Tokens of one optimizer step, over all processes."""
+        return self.batch_size * self.sequence_length
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """AdamW and its schedule; the defaults are the paper's where section 6.3 knows them."""
+
+    steps: int
+    learning_rate: float = 3e-4
+    minimum_learning_rate: float = 3e-5
+    warmup_steps: int = 1000
+    beta1: float = 0.9
+    beta2: float = 0.95
+    epsilon: float = 1e-8
+    weight_decay: float = 0.1
+    gradient_clip: float = 1.0
+
+    def __post_init__(self) -> None:
+        _at_least(self, {"steps": 1, "weight_decay": 0.0})
+        for name in ("learning_rate", "epsilon", "gradient_clip"):
+            if not getattr(self, name) > 0:
+                raise ParameterError(f"{name} must be positive, not {getattr(self, name)!r}")
+        for name in ("beta1", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ParameterError(f"{name} must lie in [0, 1), not {getattr(self, name)!r}")
+        self.learning_rate_at(0)
+
+    def learning_rate_at(self, step: int) -> float:
+        """Learning rate of step `step`, counted from 0."""
+        return learning_rate(step, self.steps, self.learning_rate, self.minimum_learning_rate, self.warmup_steps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Where and on what the run happens. None of it decides which tokens a step sees.
+
+    `folder` takes checkpoints, metrics and the final model. `devices` counts processes per node. `threads` are the
+    CPU threads of each process (0: the usable cores shared out). Steps between rows, validations and checkpoints
+    are optimizer steps.
+    """
+
+    folder: str
+    devices: int = 1
+    nodes: int = 1
+    strategy: str = "auto"
+    accelerator: str = "auto"
+    precision: str = "bf16-mixed"
+    threads: int = 0
+    log_every_steps: int = 1
+    validate_every_steps: int = 50
+    checkpoint_every_steps: int = 50
+
+    def __post_init__(self) -> None:
+        _at_least(self, {"devices": 1, "nodes": 1, "threads": 0, "log_every_steps": 1})
+        _at_least(self, {"validate_every_steps": 1, "checkpoint_every_steps": 1})
+        if self.checkpoint_every_steps % self.log_every_steps:
+            raise ParameterError(
+                f"checkpoint_every_steps {self.checkpoint_every_steps} must be a multiple of log_every_steps "
+                f"{self.log_every_steps}, so that no row of the metrics spans a checkpoint"
+            )
+        if self.strategy in ("fsdp", "fsdp2", "tp", "tensor_parallel", "deepspeed"):
+            raise UnsupportedError(
+                f"strategy {self.strategy!r} is not built yet; use ddp, in which every device holds the whole model"
+            )
+        for name, choices in (
+            ("strategy", STRATEGIES),
+            ("precision", PRECISIONS),
+            ("accelerator", ACCELERATORS),
+        ):
+            if getattr(self, name) not in choices:
+                raise ParameterError(f"{name} {getattr(self, name)!r} is unknown; choose {', '.join(choices)}")
+        if self.strategy == "single" and self.world > 1:
+            raise ParameterError(f"strategy single runs on one device, not {self.world}; use ddp")
+
+    @property
+    def world(self) -> int:
+        """Processes of the whole run."""
+        return self.devices * self.nodes
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """A whole run: model, data, optimizer, machine, and the folder of weights to start from (None: fresh ones)."""
+
+    model: ModelConfig
+    data: DataConfig
+    optimizer: OptimizerConfig
+    run: RunConfig
+    initial_model: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.data.sequence_length > self.model.max_position_embeddings:
+            raise ParameterError(
+                f"sequence_length {self.data.sequence_length} is beyond the model's "
+                f"max_position_embeddings {self.model.max_position_embeddings}; make the two equal"
+            )
+        share = self.data.micro_batch_size * self.run.world
+        if self.data.batch_size % share:
+            raise ParameterError(
+                f"batch_size {self.data.batch_size} cannot be dealt out to {self.run.world} process(es) in "
+                f"micro-batches of {self.data.micro_batch_size}; take a multiple of {share}"
+            )
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the whole run."""
+        return self.data.tokens_per_step * self.optimizer.steps
+
+    def identity(self) -> str:
+        """SHA-256 of what decides the losses: a checkpoint of another identity is refused.
+
+        Paths, devices and intervals are left out, so that a run may move or go on with another number of processes.
+        """
+        values = self.to_dict()
+        for name in ("train", "validation", "tokenizer", "micro_batch_size", "loader_workers"):
+            del values["data"][name]
+        values["data"]["train_bytes"] = Path(self.data.train).stat().st_size
+        values["data"]["validation_bytes"] = Path(self.data.validation).stat().st_size
+        values["run"] = {"precision": self.run.precision}
+        values["initial_model"] = self.initial_model is not None
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The configuration as nested dictionaries of plain values."""
+        return asdict(self)
+
+    def save(self, path: Path) -> None:
+        """Write the configuration as JSON."""
+        write_text(path, json.dumps(self.to_dict(), indent=2) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a configuration written by `save`. Raises InputError or ParameterError naming what is wrong."""
+        try:
+            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            if isinstance(error, ParameterError):
+                raise
+            raise InputError(f"{path} is not a training configuration: {error}") from error
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The inverse of `to_dict`; an unknown key raises ParameterError."""
+        parts = dict(values)
+        data = dict(parts.pop("data"))
+        data["fim"] = _build(FimRates, data.get("fim", {}))
+        return cls(
+            model=ModelConfig.from_dict(parts.pop("model")),
+            data=_build(DataConfig, data),
+            optimizer=_build(OptimizerConfig, parts.pop("optimizer")),
+            run=_build(RunConfig, parts.pop("run")),
+            **parts,
+        )
+
+
+def _build(kind: type, values: dict[str, Any]) -> Any:
+    known = [entry.name for entry in fields(kind)]
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise ParameterError(f"{kind.__name__} has no {', '.join(unknown)}; it has {', '.join(known)}")
+    return kind(**values)
+
+
+def _at_least(config: Any, limits: Mapping[str, float]) -> None:
+    for name, low in limits.items():
+        if getattr(config, name) < low:
+            raise ParameterError(f"{name} must be at least {low}, not {getattr(config, name)!r}")

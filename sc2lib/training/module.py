@@ -1,0 +1,98 @@
+"""The model as Lightning trains it: one micro-batch forward, the clip, the optimizer, the loader of the next step."""
+
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as lightning
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from sc2lib.errors import ParameterError
+from sc2lib.model.transformer import Starcoder2
+from sc2lib.tokenizer.encoding import Tokenizer
+from sc2lib.training.config import TrainingConfig
+from sc2lib.training.data import IGNORED, MicroBatches, TokenWindows, TrainingSamples, training_loader
+from sc2lib.training.optimizer import adamw
+
+
+def initial_model(config: TrainingConfig) -> Starcoder2:
+    """Fresh weights drawn from the seed, or those of `config.initial_model` in the shape of `config.model`.
+
+    A second stage may change the RoPE base, the window and the context: none of them owns a parameter.
+    """
+    model = Starcoder2(config.model, device="meta").to_empty(device="cpu")
+    if config.initial_model is None:
+        model.initialize(torch.Generator().manual_seed(config.data.seed))
+        return model
+    trained = Starcoder2.from_pretrained(config.initial_model, dtype=torch.float32)
+    shape = {"max_position_embeddings", "rope_theta", "sliding_window"}
+    before, after = ({k: v for k, v in c.to_dict().items() if k not in shape} for c in (trained.config, config.model))
+    if before != after:
+        different = sorted(name for name in after if before[name] != after[name])
+        raise ParameterError(
+            f"{config.initial_model} differs from the model to be trained in {', '.join(different)}; only "
+            f"{', '.join(sorted(shape))} may change between stages"
+        )
+    model.load_state_dict(trained.state_dict())
+    return model
+
+
+class Pretraining(lightning.LightningModule):
+    """Next-token prediction on the windows of a token file (section 6.3 of the reference sheet)."""
+
+    def __init__(self, config: TrainingConfig) -> None:
+        super().__init__()
+        self.config = config
+        tokenizer = Tokenizer.load(Path(config.data.tokenizer))
+        if tokenizer.vocabulary_size > config.model.vocab_size:
+            raise ParameterError(
+                f"{config.data.tokenizer} has {tokenizer.vocabulary_size} tokens, the model only "
+                f"{config.model.vocab_size}; set vocabulary_size to the tokenizer's"
+            )
+        windows = TokenWindows(config.data.train, config.data.sequence_length)
+        self.samples = TrainingSamples(windows, tokenizer, config.data.fim, config.data.seed)
+        self.tokenizer = tokenizer
+        self.model = initial_model(config)
+        self.loss_sum = torch.zeros((), dtype=torch.float64)
+        self.target_count = torch.zeros((), dtype=torch.float64)
+        self.grad_norm: Tensor | None = None
+        self.step_learning_rate = 0.0
+
+    # docs: start-step
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Loss of one micro-batch, weighted so that a step does not depend on how it is cut into micro-batches."""
+        tokens_BT, targets_BT = batch
+        loss = self.model.loss(tokens_BT, targets_BT, IGNORED)
+        count = (targets_BT != IGNORED).sum()
+        self.loss_sum += loss.detach().double() * count
+        self.target_count += count
+        return loss * (count / targets_BT.numel())
+
+    def configure_gradient_clipping(self, optimizer: Any, *limits: Any, **more: Any) -> None:
+        """Scale the gradient of all parameters to a norm of at most `gradient_clip`, and remember the norm."""
+        self.step_learning_rate = optimizer.param_groups[0]["lr"]
+        self.grad_norm = torch.nn.utils.clip_grad_norm_(self.parameters(), self.config.optimizer.gradient_clip)
+
+    def configure_optimizers(self) -> Any:
+        config = self.config.optimizer
+        optimizer = adamw(self.model, config)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: config.learning_rate_at(step) / config.learning_rate
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def train_dataloader(self) -> DataLoader:
+        """Batches from the step that comes next; Lightning asks after it has restored a checkpoint."""
+        data, trainer = self.config.data, self.trainer
+        batches = MicroBatches(
+            data.batch_size, data.micro_batch_size, trainer.global_step, trainer.global_rank, trainer.world_size
+        )
+        return training_loader(self.samples, batches, data.loader_workers)
+        # docs: end-step
+
+    def on_fit_start(self) -> None:
+        """Bring the sums to the device of the losses (fp32 on Apple's GPUs, which have no fp64)."""
+        kind = torch.float32 if self.device.type == "mps" else torch.float64
+        self.loss_sum = self.loss_sum.to(self.device, kind)
+        self.target_count = self.target_count.to(self.device, kind)

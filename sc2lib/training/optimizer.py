@@ -1,0 +1,24 @@
+"""AdamW with weight decay on matrices only."""
+
+import torch
+from torch import nn
+
+from sc2lib.training.config import OptimizerConfig
+
+
+# docs: start-optimizer
+def adamw(model: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
+    """AdamW (Loshchilov and Hutter 2019) with the constants of section 6.3 of the reference sheet.
+
+    Matrices, the embedding among them, decay; biases and the gains of the norms do not (Megatron's rule): pulling a
+    gain towards 0 changes what a layer can express, not how large its weights are.
+    """
+    decayed = [parameter for parameter in model.parameters() if parameter.ndim >= 2]
+    kept = [parameter for parameter in model.parameters() if parameter.ndim < 2]
+    groups = [
+        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": kept, "weight_decay": 0.0},
+    ]
+    betas = (config.beta1, config.beta2)
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=betas, eps=config.epsilon, fused=True)
+    # docs: end-optimizer

@@ -1,0 +1,250 @@
+"""A training run: in this process on one device, or as processes of its own on several.
+
+A notebook's kernel counts as interactive for Lightning, which then refuses more than one device; so does good
+sense, because a kernel that owns a process group cannot be restarted. `run` therefore starts ``torchrun`` on
+``python -m sc2lib.training`` and follows the metrics. Under Slurm, `srun python -m sc2lib.training` does the same.
+"""
+
+import ctypes
+import fcntl
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import lightning.pytorch as lightning
+import numpy as np
+import pyarrow as pa
+import torch
+from lightning.pytorch.strategies import DDPStrategy, Strategy
+
+from sc2lib.errors import RunDirectoryError, Sc2Error
+from sc2lib.files import atomic, write_text
+from sc2lib.training import machine
+from sc2lib.training.callbacks import EndOfStep, Record, Report, Speed, Validate
+from sc2lib.training.checkpoints import Checkpoints, SaveCheckpoint
+from sc2lib.training.config import TrainingConfig
+from sc2lib.training.data import accumulation
+from sc2lib.training.metrics import MetricsFile, read_metrics
+from sc2lib.training.module import Pretraining
+from sc2lib.training.validation import ValidationWindows
+
+PATIENCE_SECONDS = 60
+FINISHED = "finished"  # holds the identity of the run whose model lies beside it
+
+
+class TrainingError(Sc2Error):
+    """The processes of a training run ended with an error."""
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """A finished run: its files and what they say."""
+
+    config: TrainingConfig
+
+    @property
+    def folder(self) -> Path:
+        """Where the run's files lie."""
+        return Path(self.config.run.folder)
+
+    @property
+    def model(self) -> Path:
+        """Folder of the trained weights in Hugging Face's layout."""
+        return self.folder / "model"
+
+    @property
+    def metrics_file(self) -> Path:
+        """The CSV file behind `metrics`."""
+        return self.folder / "metrics.csv"
+
+    def metrics(self) -> pa.Table:
+        """The METRICS table."""
+        return read_metrics(self.metrics_file)
+
+    def speed(self) -> dict[str, float]:
+        """Throughput of the run on this machine; nothing here belongs into a hashed output.
+
+        Keys: tokens_per_second, seconds_per_step (median), data_share (wait for batches over all time), seconds.
+        """
+        rows = np.genfromtxt(self.folder / "speed.csv", delimiter=",", names=True, ndmin=1)
+        seconds = float(np.median(rows["seconds"] + rows["data_seconds"]))
+        total = float((rows["seconds"] + rows["data_seconds"]).sum())
+        return {
+            "tokens_per_second": self.config.data.tokens_per_step / seconds,
+            "seconds_per_step": seconds,
+            "data_share": float(rows["data_seconds"].sum() / total),
+            "seconds": total,
+        }
+
+
+def run(config: TrainingConfig, report: Report | None = None) -> TrainingRun:
+    """Train, or go on training, until the last step; a finished run is not repeated.
+
+    Raises TrainingError when a process of a run on several devices fails, with the end of its output.
+    """
+    result = TrainingRun(config)
+    if _finished(config):
+        return result
+    result.folder.mkdir(parents=True, exist_ok=True)
+    config.save(result.folder / "training.json")
+    if config.run.world == 1:
+        train(config, report)
+    else:
+        _launch(config, report)
+    return result
+
+
+# docs: start-train
+def train(config: TrainingConfig, report: Report | None = None) -> None:
+    """Train in this process, which is the only one or one rank of several, and write the model at the end."""
+    folder = Path(config.run.folder)
+    cuda = _device(config) == "cuda"
+    threads = config.run.threads or max(1, machine.usable_cores() // config.run.devices)
+    machine.keep_freed_memory()
+    with machine.settings(threads, deterministic=not cuda), _quiet(), _alone(folder):
+        module = Pretraining(config)
+        checkpoints = Checkpoints(folder / "checkpoints")
+        trainer = _trainer(config, checkpoints, report, cuda)
+        if trainer.is_global_zero:
+            checkpoints.clear()
+        last = checkpoints.newest()
+        trainer.fit(module, ckpt_path=last, weights_only=False)
+        if trainer.is_global_zero:
+            with atomic(folder / "model") as temporary:
+                module.model.save_pretrained(temporary)
+            write_text(folder / FINISHED, config.identity())
+        trainer.strategy.barrier("finished")
+        # docs: end-train
+
+
+def command(config_path: Path, devices: int) -> list[str]:
+    """The command line that starts one process per device of this node."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={devices}"]
+    return [*launcher, "-m", "sc2lib.training", str(config_path)]
+
+
+def _trainer(config: TrainingConfig, checkpoints: Checkpoints, report: Report | None, cuda: bool) -> lightning.Trainer:
+    folder, data = Path(config.run.folder), config.data
+    parts = accumulation(data.batch_size, data.micro_batch_size, config.run.world)
+    metrics = MetricsFile(folder / "metrics.csv")
+    windows = ValidationWindows(data.validation, data.sequence_length, data.validation_windows)
+    speed = Speed(folder / "speed.csv", parts)
+    save = SaveCheckpoint(checkpoints, config.identity(), config.run.checkpoint_every_steps, parts)
+    record, validate = Record(metrics, parts), Validate(windows, metrics, parts)
+    return lightning.Trainer(
+        accelerator="cuda" if cuda else "cpu",
+        devices=config.run.devices,
+        num_nodes=config.run.nodes,
+        strategy=_strategy(config, cuda),
+        precision=config.run.precision,  # type: ignore[arg-type]
+        max_steps=config.optimizer.steps,
+        max_epochs=-1,
+        accumulate_grad_batches=parts,
+        gradient_clip_val=config.optimizer.gradient_clip,
+        logger=metrics,
+        callbacks=[speed, record, validate, save, EndOfStep(speed, report, parts)],
+        default_root_dir=folder,
+        deterministic=None,
+        use_distributed_sampler=False,
+        limit_val_batches=0,
+        num_sanity_val_steps=0,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        log_every_n_steps=config.optimizer.steps + 1,
+    )
+
+
+def _strategy(config: TrainingConfig, cuda: bool) -> str | Strategy:
+    if config.run.world == 1:
+        return "auto"
+    return DDPStrategy(process_group_backend="nccl" if cuda else "gloo", gradient_as_bucket_view=True)
+
+
+def _device(config: TrainingConfig) -> str:
+    if config.run.accelerator == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return config.run.accelerator
+
+
+def _finished(config: TrainingConfig) -> bool:
+    marker = Path(config.run.folder) / FINISHED
+    return marker.exists() and marker.read_text(encoding="utf-8") == config.identity()
+
+
+def _launch(config: TrainingConfig, report: Report | None) -> None:
+    """Start the ranks, follow the metrics they write, and stop them when this process stops."""
+    folder = Path(config.run.folder)
+    log = folder / "processes.log"
+    environment = os.environ | {"OMP_NUM_THREADS": str(config.run.threads or 1)}
+    with log.open("w", encoding="utf-8") as output:
+        process = subprocess.Popen(
+            command(folder / "training.json", config.run.devices),
+            stdout=output,
+            stderr=output,
+            env=environment,
+            preexec_fn=_die_with_parent,
+        )
+        try:
+            while process.poll() is None:
+                time.sleep(0.5)
+                steps = read_metrics(folder / "metrics.csv")["step"]
+                if report and len(steps):
+                    report("training steps", steps[-1].as_py(), config.optimizer.steps)
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+    if process.returncode:
+        tail = log.read_text(encoding="utf-8", errors="replace")[-3000:]
+        raise TrainingError(f"training on {config.run.devices} processes failed ({log}):\n{tail}")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence Lightning's banner and its advice on worker processes; other warnings and errors stay."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*does not have many workers.*")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder against a second run; the ranks of a killed run get a minute to go away.
+
+    Only the first rank locks: the others cannot start without it.
+    """
+    if int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))):
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        for attempt in range(PATIENCE_SECONDS):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if attempt == PATIENCE_SECONDS - 1:
+                    raise RunDirectoryError(f"another process is training in {folder}; stop it first") from error
+                time.sleep(1)
+        yield
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to end this child when its parent dies, even by SIGKILL."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)

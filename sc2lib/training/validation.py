@@ -1,0 +1,115 @@
+"""Loss on fixed windows of held-out tokens: in total, by position, and by any label of the tokens.
+
+Shape suffixes: B windows · T tokens of a window · V vocabulary
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sc2lib.corpus.fim import STRUCTURE_TOKENS
+from sc2lib.model.transformer import Starcoder2
+from sc2lib.tokenizer.encoding import Tokenizer
+from sc2lib.training.data import TokenWindows, shifted
+
+LOGITS = 1 << 24  # elements of logits held at once: 64 MB in fp32
+
+
+class ValidationWindows:
+    """`count` windows of T+1 tokens, evenly spaced over the file (all of them when it holds fewer)."""
+
+    def __init__(self, path: str | Path, length: int, count: int) -> None:
+        self.windows = TokenWindows(path, length)
+        self.numbers = [i * len(self.windows) // count for i in range(count)]
+        if count >= len(self.windows):
+            self.numbers = list(range(len(self.windows)))
+        self.length = length
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def targets(self) -> np.ndarray:
+        """Positions in the file of every target token, [windows, T]."""
+        starts = np.array(self.numbers)[:, None] * self.length
+        return starts + np.arange(1, self.length + 1)[None]
+
+    def batches(self, size: int, rank: int = 0, world: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
+        """(tokens_BT, targets_BT) of every `world`-th window from `rank` on, `size` at a time."""
+        own = self.numbers[rank::world]
+        for start in range(0, len(own), size):
+            yield shifted(np.stack([self.windows[number] for number in own[start : start + size]]))
+
+
+# docs: start-token-losses
+@torch.no_grad()
+def token_losses(model: Starcoder2, tokens_BT: Tensor, targets_BT: Tensor) -> Tensor:
+    """Negative log-likelihood of every target in nats, fp32, [B, T]."""
+    x_BTC = model.hidden(tokens_BT)
+    rows = max(1, LOGITS // (x_BTC.shape[1] * model.config.vocab_size))
+    losses = [
+        F.cross_entropy(F.linear(x, model.output_weight_VE).float().flatten(0, 1), targets.flatten(), reduction="none")
+        for x, targets in zip(x_BTC.split(rows), targets_BT.split(rows), strict=True)
+    ]
+    return torch.cat(losses).view(targets_BT.shape)
+    # docs: end-token-losses
+
+
+def window_losses(
+    model: Starcoder2,
+    windows: ValidationWindows,
+    size: int = 8,
+    context: AbstractContextManager[object] | None = None,
+) -> np.ndarray:
+    """`token_losses` of all windows, fp64, [windows, T]; `context` may be an autocast."""
+    device = next(model.parameters()).device
+    with context or nullcontext():
+        parts = [token_losses(model, x.to(device), y.to(device)).cpu() for x, y in windows.batches(size)]
+    return torch.cat(parts).double().numpy()
+
+
+def byte_lengths(tokenizer: Tokenizer) -> np.ndarray:
+    """Bytes of text that each token stands for, [V]; a structural sentinel stands for none."""
+    lengths = np.array([len(tokenizer.token_bytes(token)) for token in range(tokenizer.vocabulary_size)])
+    lengths[:STRUCTURE_TOKENS] = 0
+    return lengths
+
+
+def bits_per_byte(nats: float, text_bytes: float) -> float:
+    """Bits that the model needs per byte of text: the loss of all tokens, sentinels too, over the bytes of text."""
+    return nats / np.log(2) / text_bytes
+
+
+@dataclass(frozen=True)
+class LabelledLoss:
+    """Loss of the tokens that carry one label."""
+
+    label: str
+    tokens: int
+    text_bytes: int
+    nats: float
+
+    @property
+    def loss(self) -> float:
+        """Nats per token."""
+        return self.nats / self.tokens
+
+    @property
+    def bits_per_byte(self) -> float:
+        """Bits per byte of text; infinite when the tokens are sentinels only."""
+        return bits_per_byte(self.nats, self.text_bytes) if self.text_bytes else float("inf")
+
+
+def by_label(losses: np.ndarray, lengths: np.ndarray, labels: np.ndarray) -> list[LabelledLoss]:
+    """Sum losses [...] and byte lengths [...] per label [...] (strings), most tokens first, then by name."""
+    names, inverse = np.unique(labels.ravel(), return_inverse=True)
+    tokens = np.bincount(inverse, minlength=len(names))
+    text_bytes = np.bincount(inverse, lengths.ravel(), len(names))
+    nats = np.bincount(inverse, losses.ravel(), len(names))
+    rows = [LabelledLoss(str(name), int(tokens[k]), int(text_bytes[k]), float(nats[k])) for k, name in enumerate(names)]
+    return sorted(rows, key=lambda row: (-row.tokens, row.label))

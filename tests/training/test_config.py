@@ -1,0 +1,58 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sc2lib.errors import InputError, ParameterError, UnsupportedError
+from sc2lib.training.config import TrainingConfig
+
+Make = Callable[..., TrainingConfig]
+
+
+def test_round_trip_through_json(configuration: Make, tmp_path: Path) -> None:
+    config = configuration(sliding_window=16)
+    config.save(tmp_path / "training.json")
+    assert TrainingConfig.load(tmp_path / "training.json") == config
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_size": 5}, "take 6"),
+        ({"batch_size": 6, "devices": 2, "strategy": "ddp"}, "multiple of 4"),
+        ({"sequence_length": 128}, "max_position_embeddings 64"),
+        ({"warmup_steps": 12}, "warmup_steps must lie in 0..11"),
+        ({"minimum_learning_rate": 1.0}, "between 0 and the peak"),
+        ({"gradient_clip": 0.0}, "gradient_clip must be positive"),
+        ({"beta2": 1.0}, "beta2"),
+        ({"strategy": "dpp"}, "choose auto, single, ddp"),
+        ({"strategy": "single", "devices": 2}, "use ddp"),
+        ({"log_every_steps": 3}, "multiple of log_every_steps 3"),
+        ({"micro_batch_size": 0}, "at least 1"),
+    ],
+)
+def test_what_cannot_work_is_refused(configuration: Make, changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        configuration(**changes)
+
+
+def test_strategies_not_built_yet_name_the_alternative(configuration: Make) -> None:
+    with pytest.raises(UnsupportedError, match="use ddp"):
+        configuration(strategy="fsdp")
+
+
+def test_identity_changes_with_losses_only(configuration: Make, tmp_path: Path) -> None:
+    same = {configuration(tmp_path / "a"), configuration(tmp_path / "b", micro_batch_size=4, threads=2)}
+    other = [configuration(seed=8), configuration(steps=13), configuration(rope_theta=1e4)]
+    other += [configuration(precision="bf16-mixed")]
+    assert len({config.identity() for config in same}) == 1
+    assert len({config.identity() for config in [*same, *other]}) == 5
+
+
+def test_bad_files_are_named(tmp_path: Path, configuration: Make) -> None:
+    with pytest.raises(InputError, match=r"none\.json"):
+        TrainingConfig.load(tmp_path / "none.json")
+    values = configuration().to_dict()
+    values["optimizer"]["momentum"] = 0.9
+    with pytest.raises(ParameterError, match="has no momentum"):
+        TrainingConfig.from_dict(values)

@@ -1,0 +1,89 @@
+"""One optimizer step: the same however it is cut, and the same as transformers' and PyTorch's own."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from sc2lib.errors import ParameterError
+from sc2lib.training.config import TrainingConfig
+from sc2lib.training.data import IGNORED, TrainingSamples
+from sc2lib.training.module import Pretraining, initial_model
+from sc2lib.training.optimizer import adamw
+from sc2lib.training.run import run
+
+Make = Callable[..., TrainingConfig]
+
+
+@pytest.mark.parametrize("micro", [1, 2, 4])
+def test_a_step_does_not_depend_on_its_micro_batches(
+    configuration: Make, tmp_path: Path, micro: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although micro-batches count different numbers of targets: sample k ignores its first k mod 7 ones."""
+    read = TrainingSamples.__getitem__
+
+    def uneven(self: TrainingSamples, sample: int) -> tuple[torch.Tensor, torch.Tensor]:
+        tokens, targets = read(self, sample)
+        targets[: sample % 7] = IGNORED
+        return tokens, targets
+
+    monkeypatch.setattr(TrainingSamples, "__getitem__", uneven)
+    whole = run(configuration(tmp_path / "whole", micro_batch_size=4, steps=5)).metrics()
+    parts = run(configuration(tmp_path / "parts", micro_batch_size=micro, steps=5)).metrics()
+    for name in ("loss", "grad_norm"):
+        pairs = zip(whole[name].to_pylist(), parts[name].to_pylist(), strict=True)
+        assert all(a == b or a == pytest.approx(b, rel=1e-5) for a, b in pairs)
+
+
+def test_loss_equals_transformers(configuration: Make, tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    module = Pretraining(configuration(micro_batch_size=4))
+    module.model.save_pretrained(tmp_path / "model")
+    other = transformers.Starcoder2ForCausalLM.from_pretrained(tmp_path / "model", dtype=torch.float32)
+    tokens_BT, targets_BT = (torch.stack(part) for part in zip(*(module.samples[k] for k in range(4)), strict=True))
+    logits = other(input_ids=tokens_BT).logits
+    expected = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets_BT.flatten(), ignore_index=IGNORED)
+    assert module.model.loss(tokens_BT, targets_BT, IGNORED).item() == pytest.approx(expected.item(), abs=1e-5)
+
+
+def test_matrices_decay_and_the_rest_does_not(configuration: Make) -> None:
+    config = configuration()
+    model = initial_model(config)
+    decayed, kept = adamw(model, config.optimizer).param_groups
+    assert (decayed["weight_decay"], kept["weight_decay"]) == (0.1, 0.0)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    assert all(names[id(p)].endswith("weight") and "norm" not in names[id(p)] for p in decayed["params"])
+    assert all(names[id(p)].endswith("bias") or "norm" in names[id(p)] for p in kept["params"])
+    assert len(decayed["params"]) + len(kept["params"]) == len(names)
+
+
+def test_one_step_equals_the_formula(configuration: Make, tmp_path: Path) -> None:
+    """The first step of AdamW moves by the learning rate along the sign of the gradient, and decays."""
+    config = configuration(steps=1, warmup_steps=0, gradient_clip=1e9, micro_batch_size=4)
+    module = Pretraining(config)
+    before = {name: parameter.detach().clone() for name, parameter in module.model.named_parameters()}
+    batch = tuple(torch.stack(part) for part in zip(*(module.samples[k] for k in range(4)), strict=True))
+    module.training_step(batch, 0).backward()
+    gradients = {name: parameter.grad.clone() for name, parameter in module.model.named_parameters()}
+    done = run(config)
+    from safetensors.torch import load_file
+
+    after = load_file(done.model / "model.safetensors")
+    rate = config.optimizer.learning_rate
+    for name, old in before.items():
+        decay = 0.1 if old.ndim >= 2 else 0.0
+        g = gradients[name]
+        expected = old * (1 - rate * decay) - rate * g / (g.abs() + 1e-8)
+        assert torch.allclose(after[name], expected, atol=1e-6)
+
+
+def test_the_seed_decides_the_weights(configuration: Make) -> None:
+    a, b, c = (initial_model(configuration(seed=seed)).state_dict() for seed in (1, 1, 2))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert not torch.equal(a["model.embed_tokens.weight"], c["model.embed_tokens.weight"])
+
+
+def test_a_vocabulary_smaller_than_the_tokenizers_is_refused(configuration: Make) -> None:
+    with pytest.raises(ParameterError, match="set vocabulary_size to the tokenizer's"):
+        Pretraining(configuration(vocab_size=256))

@@ -1,0 +1,153 @@
+"""A run on real tokens: what it leaves, that it learns, and that it ends the same however often it is killed."""
+
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sc2lib.errors import ParameterError
+from sc2lib.files import sha256
+from sc2lib.model.transformer import Starcoder2
+from sc2lib.training.config import TrainingConfig
+from sc2lib.training.run import run
+
+Make = Callable[..., TrainingConfig]
+
+
+def results(config: TrainingConfig) -> tuple[str, bytes]:
+    """Hash of the weights and bytes of the metrics."""
+    folder = Path(config.run.folder)
+    return sha256(folder / "model" / "model.safetensors"), (folder / "metrics.csv").read_bytes()
+
+
+def rows(config: TrainingConfig) -> int:
+    """Rows of the metrics so far."""
+    path = Path(config.run.folder) / "metrics.csv"
+    return path.read_text().count("\n") - 1 if path.exists() else 0
+
+
+def start(config: TrainingConfig, name: str = "config.json") -> subprocess.Popen[bytes]:
+    path = Path(config.run.folder).with_name(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    config.save(path)
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-m", "sc2lib.training", str(path)], env=environment)
+
+
+def test_a_run_learns_and_leaves_a_model_and_metrics(configuration: Make) -> None:
+    done = run(configuration(steps=30, validate_every_steps=10))
+    table = done.metrics().to_pylist()
+    train = [row for row in table if row["split"] == "train"]
+    validation = [row for row in table if row["split"] == "validation"]
+    assert [row["step"] for row in train] == list(range(1, 31))
+    assert [row["step"] for row in validation] == [0, 10, 20, 30]
+    assert validation[0]["loss"] == pytest.approx(math.log(512) + 0.5, abs=0.1)  # logits of variance 1
+    assert validation[-1]["loss"] < validation[0]["loss"] - 0.8
+    assert train[-1]["tokens"] == 30 * 4 * 64
+    assert train[0]["learning_rate"] == pytest.approx(1e-3) and train[-1]["learning_rate"] == pytest.approx(3e-4)
+    assert Starcoder2.from_pretrained(done.model).config == done.config.model
+    assert done.speed()["tokens_per_second"] > 0
+
+
+def test_a_finished_run_is_not_repeated(configuration: Make) -> None:
+    config = configuration(steps=4, warmup_steps=1)
+    run(config)
+    weights = Path(config.run.folder) / "model" / "model.safetensors"
+    before = weights.stat().st_mtime_ns
+    assert run(config).metrics().num_rows and weights.stat().st_mtime_ns == before
+
+
+def test_stopping_and_going_on_equals_never_stopping(
+    configuration: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """N steps, an error in the middle of accumulation, and M more are bitwise N + M steps."""
+    whole, broken = configuration(tmp_path / "whole"), configuration(tmp_path / "broken")
+    run(whole)
+    from sc2lib.training.data import TrainingSamples
+
+    read = TrainingSamples.__getitem__
+
+    def failing(self: TrainingSamples, sample: int):  # type: ignore[no-untyped-def]
+        if sample == 6 * 4 + 3:
+            raise KeyboardInterrupt
+        return read(self, sample)
+
+    monkeypatch.setattr(TrainingSamples, "__getitem__", failing)
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        run(broken)
+    assert not (tmp_path / "broken" / "finished").exists()
+    monkeypatch.undo()
+    run(broken)
+    assert results(broken) == results(whole)
+
+
+@pytest.mark.slow
+def test_sigkill_at_random_moments_changes_nothing(configuration: Make, tmp_path: Path) -> None:
+    sizes = {"steps": 60, "checkpoint_every_steps": 2, "batch_size": 32}
+    whole, killed = (configuration(tmp_path / name, **sizes) for name in ("whole", "killed"))
+    run(whole)
+    random_rows = random.Random(3)
+    for target in sorted(random_rows.sample(range(1, 60), 2)):
+        process = start(killed)
+        while process.poll() is None and rows(killed) < target:
+            time.sleep(0.001)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert not (tmp_path / "killed" / "finished").exists()
+    assert start(killed).wait() == 0
+    assert results(killed) == results(whole)
+
+
+def test_checkpoints_of_another_run_are_refused(configuration: Make, tmp_path: Path) -> None:
+    run(configuration(tmp_path / "run", steps=4, warmup_steps=1))
+    with pytest.raises(ParameterError, match="another model, data, schedule"):
+        run(configuration(tmp_path / "run", steps=8, warmup_steps=1))
+
+
+def test_only_two_checkpoints_stay(configuration: Make, tmp_path: Path) -> None:
+    run(configuration(tmp_path / "run"))
+    names = sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir())
+    assert names == ["step-000000008.ckpt", "step-000000012.ckpt"]
+
+
+def test_a_second_stage_starts_from_the_first_one(configuration: Make, tmp_path: Path) -> None:
+    first = run(configuration(tmp_path / "first", steps=8, warmup_steps=1))
+    config = configuration(
+        tmp_path / "second",
+        initial_model=str(first.model),
+        sequence_length=256,
+        max_position_embeddings=256,
+        rope_theta=1e6,
+        sliding_window=64,
+        batch_size=1,
+        micro_batch_size=1,
+        steps=2,
+        warmup_steps=1,
+        validation_windows=4,
+    )
+    second = run(config)
+    assert Starcoder2.from_pretrained(second.model).config.sliding_window == 64
+    start_loss = second.metrics().to_pylist()[0]["loss"]
+    assert start_loss < first.metrics().to_pylist()[0]["loss"]
+    with pytest.raises(ParameterError, match="intermediate_size"):
+        run(configuration(tmp_path / "other", initial_model=str(first.model), intermediate_size=96))
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one(configuration: Make, tmp_path: Path) -> None:
+    """DDP over gloo against one process with the same global batch: losses within 1e-5 over 20 steps."""
+    sizes = {"steps": 20, "batch_size": 8, "validate_every_steps": 10, "checkpoint_every_steps": 10}
+    one = run(configuration(tmp_path / "one", **sizes)).metrics()
+    two = run(configuration(tmp_path / "two", devices=2, strategy="ddp", **sizes)).metrics()
+    assert one.drop_columns(["loss", "bits_per_byte", "grad_norm"]).equals(
+        two.drop_columns(["loss", "bits_per_byte", "grad_norm"])
+    )
+    for a, b in zip(one["loss"].to_pylist(), two["loss"].to_pylist(), strict=True):
+        assert a == pytest.approx(b, abs=1e-5)

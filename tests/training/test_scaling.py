@@ -1,0 +1,114 @@
+import pytest
+import torch
+
+from sc2lib.errors import ParameterError
+from sc2lib.model.config import ModelConfig
+from sc2lib.model.transformer import Starcoder2
+from sc2lib.training.scaling import (
+    HARDWARE,
+    PAPER_RUNS,
+    Layout,
+    activation_bytes,
+    block_activation_bytes,
+    compute_optimal,
+    device_hours,
+    energy_kwh,
+    logit_bytes,
+    six_nd,
+    training_flops,
+    training_memory,
+)
+
+TINY = ModelConfig(
+    vocab_size=100,
+    hidden_size=32,
+    intermediate_size=96,
+    num_hidden_layers=3,
+    num_attention_heads=4,
+    num_key_value_heads=2,
+    max_position_embeddings=64,
+)
+
+
+def saved_bytes(model, run):
+    """Bytes of distinct storages that autograd keeps, parameters and constants of the position excluded."""
+    parameters = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+    kept = {}
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in parameters:
+            kept[storage.data_ptr()] = (storage.nbytes(), tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        output = run()
+    return sum(size for size, _ in kept.values()), output
+
+
+@pytest.mark.parametrize("change", [{}, {"num_key_value_heads": 4}, {"num_hidden_layers": 1}])
+def test_activations_equal_what_autograd_keeps(change):
+    config = TINY.replace(**change)
+    model, batch, length = Starcoder2(config), 2, 16
+    tokens = torch.zeros(batch, length, dtype=torch.long)
+    counted, _ = saved_bytes(model, lambda: model.hidden(tokens))
+    rotation = 2 * 4 * length * config.head_size // 2  # cosine and sine, shared by all layers
+    assert counted - rotation == activation_bytes(config, batch * length, bytes_per_element=4)
+
+
+def test_logits_equal_what_autograd_keeps():
+    weight, x = torch.randn(100, 32).bfloat16(), torch.randn(20, 32).bfloat16().requires_grad_()
+    model = torch.nn.Module()
+
+    def run():
+        logits = x @ weight.T
+        return logits, torch.nn.functional.cross_entropy(logits.float(), torch.zeros(20, dtype=torch.long))
+
+    saved, (logits, _) = saved_bytes(model, run)
+    softmax = 20 * 100 * 4
+    assert saved - softmax < 20 * 100  # the rest is x, the weight and the targets
+    assert logits.nbytes + 2 * softmax == logit_bytes(TINY, 20)
+
+
+def test_memory_of_one_replica_is_sixteen_bytes_per_parameter():
+    for size in ("3b", "7b", "15b"):
+        config = ModelConfig.preset(size)
+        memory = training_memory(config, 4096)
+        assert memory.weights + memory.gradients + memory.optimizer == 16 * config.parameter_count()
+        spread = training_memory(config, 4096, Layout(data=8, shard_optimizer=True))
+        assert spread.optimizer == memory.optimizer / 8
+        assert training_memory(config, 4096, Layout(checkpointing=True)).activations < memory.activations / 4
+
+
+def test_tensor_parallel_splits_everything_but_the_residual_stream():
+    config = ModelConfig.preset("15b")
+    whole, quarter = (block_activation_bytes(config, tensor=degree) for degree in (1, 4))
+    stream = 2 * 4 * config.hidden_size + 4 * 4
+    assert quarter - stream == (whole - stream) / 4
+
+
+def test_layouts_that_do_not_divide_are_refused():
+    with pytest.raises(ParameterError, match="take at most 2"):
+        training_memory(ModelConfig.preset("3b"), 4096, Layout(tensor=4))
+    with pytest.raises(ParameterError, match="40 layers"):
+        training_memory(ModelConfig.preset("15b"), 4096, Layout(pipeline=3))
+    with pytest.raises(ParameterError, match="data must be at least 1"):
+        Layout(data=0)
+
+
+def test_the_paper_counts_round_parameters():
+    for run, rounded in zip(PAPER_RUNS, (3e9, 7e9, 15e9), strict=True):
+        assert six_nd(rounded, run.tokens) == pytest.approx(run.flops.value, rel=5e-3)
+        config = ModelConfig.preset(run.size)
+        exact = training_flops(run.size, run.base_tokens.value, run.long_tokens.value)
+        assert 1.0 < exact / six_nd(config.parameter_count(), run.tokens) < 1.15
+
+
+def test_hours_energy_and_the_compute_optimal_point():
+    hours = device_hours(989e12 * 3600, HARDWARE["h100"], 0.5)
+    assert hours == pytest.approx(2)
+    assert energy_kwh(hours, HARDWARE["h100"], overhead=1.5) == pytest.approx(2 * 0.7 * 1.5)
+    parameters, tokens = compute_optimal(1.2e22)
+    assert (parameters, tokens) == pytest.approx((1e10, 2e11))
+    with pytest.raises(ParameterError, match="utilisation"):
+        device_hours(1.0, HARDWARE["a100"], 1.5)
