@@ -12,12 +12,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sc2lib.curation.redaction import redact_shard
 from sc2lib.documents import documentation, notebooks
 from sc2lib.documents.records import Document, Provenance, Segment, table
 from sc2lib.documents.repositories import split_by_repository
-from sc2lib.documents.sources import DOCUMENTATION, NOTEBOOK, ROUTED, routed, select, source_of
+from sc2lib.documents.sources import DOCUMENTATION, NOTEBOOK, routed, select, source_of
 from sc2lib.tables import REMOVED
 
+REDACTED = "EMAIL,KEY"
 FORMS: dict[str, Callable[[notebooks.Notebook], list[Segment]]] = {
     "jupyter_scripts": notebooks.script,
     "jupyter_structured": notebooks.structured,
@@ -30,21 +32,20 @@ def collect(
     licensed: pa.Table,
     originals: pa.Table,
     buckets: int,
-    redact: Callable[[str], str],
+    seed: int,
 ) -> tuple[pa.Table, ...]:
     """The notebooks and documentation of one shard, as one ROUTED table a bucket of repositories.
 
     `files` and `contents` are what the curation kept; `licensed` and `originals` hold every file whose licence
     allows it. The filters are made for code and drop a package's METADATA, which has no language, so descriptions
-    are taken from there: only their body, and only after `redact`.
+    are taken from there, redacted as documentation is: e-mail addresses and keys (section 3.1).
     """
     parts = [routed(select(files, (NOTEBOOK, DOCUMENTATION)), contents)]
     wanted = pa.array([documentation.is_description(path) for path in licensed["path"].to_pylist()], pa.bool_())
     rest = licensed.filter(wanted)
     rest = rest.filter(pc.invert(pc.is_in(rest["blob_id"], files["blob_id"].combine_chunks())))
-    descriptions = routed(rest, originals)
-    redacted = [redact(text) for text in descriptions["content"].to_pylist()]
-    parts.append(descriptions.set_column(5, ROUTED.field("content"), pa.array(redacted, pa.large_string())))
+    redacted, _ = redact_shard(originals, rest, seed=seed, kinds=REDACTED)
+    parts.append(routed(rest, redacted))
     return split_by_repository(pa.concat_tables(parts), buckets)
 
 
