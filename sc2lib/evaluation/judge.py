@@ -7,6 +7,7 @@ exit status, output and objects count for nothing, so the only way to pass is to
 
 import builtins
 import functools
+import inspect
 import os
 import random
 import re
@@ -18,10 +19,9 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from pathlib import Path
 from typing import Any, Self
 
-from sc2lib.evaluation import literals
+from sc2lib.evaluation import jailed, literals
 from sc2lib.evaluation.humaneval import Problem
 from sc2lib.evaluation.sandbox import Limits, Sandbox
 
@@ -242,10 +242,8 @@ class Judge:
 
 @functools.lru_cache
 def _jailed_source(limits: Limits) -> str:
-    folder = Path(__file__).parent
-    program = (folder / "jailed.py").read_text(encoding="utf-8")
-    program = "\n".join(line for line in program.splitlines() if not line.endswith("# jail: cut"))
-    return f"{(folder / 'literals.py').read_text(encoding='utf-8')}\n{program}\nmain({limits.inside!r})\n"
+    program = "\n".join(line for line in inspect.getsource(jailed).splitlines() if not line.endswith("# jail: cut"))
+    return f"{inspect.getsource(literals)}\n{program}\nmain({limits.inside!r})\n"
 
 
 def _seeded_builtins(seed: int) -> dict[str, Any]:
