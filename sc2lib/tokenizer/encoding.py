@@ -15,7 +15,7 @@ from tokenizers import Tokenizer as HuggingFaceTokenizer
 
 from sc2lib.errors import InputError
 from sc2lib.tokenizer import byte_level
-from sc2lib.tokenizer.special_tokens import END_OF_TEXT, PLACEHOLDERS, SPECIAL_TOKENS, TOKEN_IDS
+from sc2lib.tokenizer.special_tokens import END_OF_TEXT, PLACEHOLDERS, SENTINELS, SPECIAL_TOKENS, TOKEN_IDS
 from sc2lib.tokenizer.words import words
 
 PLACEHOLDER = re.compile("(" + "|".join(map(re.escape, PLACEHOLDERS)) + ")")
@@ -116,6 +116,18 @@ class Tokenizer:
         """The bytes of a sequence of ids; special tokens by their name."""
         table = self.bytes_of_tokens
         return b"".join([table[index] for index in ids])
+
+    def decode_segments(self, ids: Sequence[int] | np.ndarray) -> list[tuple[str | None, str]]:
+        """The ids as (sentinel or None, text) pairs, the reverse of `encode_segments`; no empty first pair."""
+        array = np.asarray(ids)
+        starts = np.flatnonzero(array < len(SENTINELS))
+        pairs: list[tuple[str | None, str]] = []
+        for part in np.split(array, starts):
+            if part.size and part[0] < len(SENTINELS):
+                pairs.append((SENTINELS[part[0]], self.decode(part[1:])))
+            elif part.size:
+                pairs.append((None, self.decode(part)))
+        return pairs
 
     def decode(self, ids: Sequence[int] | np.ndarray) -> str:
         """The text of a sequence of ids; a character cut in half at an end becomes U+FFFD."""

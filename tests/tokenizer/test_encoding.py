@@ -87,6 +87,14 @@ def test_a_document_is_its_sentinels_and_its_texts(tokenizer):
     assert tokenizer.encode_segments([]).size == 0
 
 
+@given(st.lists(st.tuples(st.sampled_from(SENTINELS), unicode_text), max_size=5))
+def test_segments_come_back(tokenizer, segments):
+    assert tokenizer.decode_segments(tokenizer.encode_segments(segments)) == segments
+    if segments:
+        headless = tokenizer.encode_segments([(None, "text"), *segments])
+        assert tokenizer.decode_segments(headless) == [(None, "text"), *segments]
+
+
 def test_an_unknown_sentinel_is_refused(tokenizer):
     with pytest.raises(InputError, match="not a special token"):
         tokenizer.encode_segments([("<filename>", "x.py")])
