@@ -27,18 +27,18 @@ def rope_frequencies(head_size: int, theta: float, device: torch.device | str | 
 
 
 def rope(position_BT: Tensor, head_size: int, theta: float) -> Rotation:
-    """Cosine and sine of each position's angles, in fp32, [B, 1, T, D/2]."""
+    """Cosine and sine of each position's angles, in fp32, [B, T, 1, D/2]."""
     frequency_R = rope_frequencies(head_size, theta, position_BT.device)
-    angle_B1TR = position_BT[:, None, :, None].float() * frequency_R
-    return angle_B1TR.cos(), angle_B1TR.sin()
+    angle_BT1R = position_BT[:, :, None, None].float() * frequency_R
+    return angle_BT1R.cos(), angle_BT1R.sin()
 
 
-def rotate(x_BHTD: Tensor, rotation: Rotation) -> Tensor:
+def rotate(x_BTHD: Tensor, rotation: Rotation) -> Tensor:
     """Turn channel i together with channel i + D/2, the pairing of Hugging Face's `rotate_half`."""
-    cos_B1TR, sin_B1TR = rotation
-    a_BHTR, b_BHTR = x_BHTD.float().chunk(2, dim=3)
-    turned = (a_BHTR * cos_B1TR - b_BHTR * sin_B1TR, b_BHTR * cos_B1TR + a_BHTR * sin_B1TR)
-    return torch.cat(turned, dim=3).to(x_BHTD.dtype)
+    cos_BT1R, sin_BT1R = rotation
+    a_BTHR, b_BTHR = x_BTHD.float().chunk(2, dim=3)
+    turned = (a_BTHR * cos_BT1R - b_BTHR * sin_BT1R, b_BTHR * cos_BT1R + a_BTHR * sin_BT1R)
+    return torch.cat(turned, dim=3).to(x_BTHD.dtype)
     # docs: end-rope
 
 
@@ -60,8 +60,8 @@ class Attention(nn.Module):
         self, x_BTE: Tensor, rotation: Rotation, plan: "Plan", cache: KeyValueCache | None, layer: int
     ) -> Tensor:
         heads = (-1, self.head_size)
-        q_BHTD = rotate(self.q_proj(x_BTE).unflatten(2, heads).transpose(1, 2), rotation)
-        k_BKTD = rotate(self.k_proj(x_BTE).unflatten(2, heads).transpose(1, 2), rotation)
+        q_BHTD = rotate(self.q_proj(x_BTE).unflatten(2, heads), rotation).transpose(1, 2)
+        k_BKTD = rotate(self.k_proj(x_BTE).unflatten(2, heads), rotation).transpose(1, 2)
         v_BKTD = self.v_proj(x_BTE).unflatten(2, heads).transpose(1, 2)
         if cache is not None:
             k_BKSD, v_BKSD = cache.store(layer, k_BKTD, v_BKTD)
