@@ -102,7 +102,9 @@ def draw(chains: Sequence[Sequence[Edge]]) -> Any:
         (x0, y0), (x1, y1) = position[edge.source], position[edge.target]
         arrow = {"arrowstyle": "-|>", "color": figures.GREY, "shrinkA": 0, "shrinkB": 0, "linewidth": 1}
         ax.annotate("", (x1, y1 - BOX / 2), (x0, y0 + BOX / 2), arrowprops=arrow)
-        ax.text((x0 + x1) / 2 + 0.03, (y0 + y1) / 2, _short(edge.name, 30), fontsize=7, va="center")
+        side, shift = ("right", -0.03) if x1 < x0 else ("left", 0.03)
+        high = "center" if x1 == x0 else "bottom"
+        ax.text((x0 + x1) / 2 + shift, (y0 + y1) / 2, _short(edge.name, 30), fontsize=7, ha=side, va=high)
     for node, (x, y) in position.items():
         ax.text(x, y, _label(node), fontsize=7.5, ha="center", va="center", bbox=_box(COLORS[node.kind]), zorder=3)
     ax.set_xlim(-0.5, len(chains) - 0.5)

@@ -60,12 +60,13 @@ def list_origins(source: str, source_path: str | None = None, include: str | Non
     """The REPOSITORY table of a source, sorted by name.
 
     `source_path` holds one or more folders separated by ``os.pathsep`` (sources ``directory`` and ``git``);
-    `include` holds patterns of repository names separated by commas (``pypi/rich,pypi/jupyter*``).
+    `include` holds patterns of repository names of the environment separated by commas
+    (``pypi/rich,pypi/jupyter*``); the other sources take what their path names.
     Raises InputError when a folder cannot be used or no origin is left, ParameterError for settings that clash.
     """
     folders = _folders(source, source_path)
     rows = list(_LISTERS[source](folders))
-    if include:
+    if include and source == "environment":
         patterns = [pattern.strip() for pattern in include.split(",") if pattern.strip()]
         kept = [row for row in rows if any(fnmatch.fnmatchcase(row["repo_name"], p) for p in patterns)]
         if not kept:

@@ -8,6 +8,7 @@ import pytest
 
 from sc2lib.archive import disk, sources
 from sc2lib.errors import InputError, ParameterError
+from sc2lib.files import write_parquet
 
 
 def write(path: Path, data: bytes = b"x = 1\n") -> Path:
@@ -144,3 +145,16 @@ def test_several_folders_of_one_name_stay_apart(tmp_path: Path, produce) -> None
     write(tmp_path / "two" / "project" / "a.py", b"2\n")
     run = produce("directory", os.pathsep.join(str(tmp_path / name / "project") for name in ("one", "two")))
     assert sorted(run.files["repo_name"].to_pylist()) == ["directory/project", "directory/project-2"]
+
+
+def test_parts_made_from_other_origins_are_discarded(tmp_path: Path) -> None:
+    """What a crash left behind counts only when the listing is still the same."""
+    write(tmp_path / "one" / "a.py")
+    listed = sources.list_origins("directory", str(tmp_path / "one"))
+    stage = tmp_path / "stage"
+    write_parquet(stage / "repository" / "part-00000.parquet", listed)
+    write(stage / "files" / "part-00000.parquet")
+    assert not sources.discard_outdated(stage, listed)
+    assert (stage / "files").exists()
+    assert sources.discard_outdated(stage, listed.slice(0, 0))
+    assert not (stage / "files").exists()
