@@ -18,7 +18,7 @@ from sc2lib.model.transformer import Starcoder2
 from sc2lib.tokenizer.encoding import Tokenizer
 from sc2lib.training.data import TokenWindows, shifted
 
-LOGITS = 1 << 24  # elements of logits held at once: 64 MB in fp32
+LOGITS = 1 << 22  # elements of logits held at once: 16 MB in fp32, which a CPU likes
 
 
 class ValidationWindows:
@@ -50,11 +50,11 @@ class ValidationWindows:
 @torch.no_grad()
 def token_losses(model: Starcoder2, tokens_BT: Tensor, targets_BT: Tensor) -> Tensor:
     """Negative log-likelihood of every target in nats, fp32, [B, T]."""
-    x_BTC = model.hidden(tokens_BT)
-    rows = max(1, LOGITS // (x_BTC.shape[1] * model.config.vocab_size))
+    x_BTE = model.hidden(tokens_BT)
+    rows = max(1, LOGITS // (x_BTE.shape[1] * model.config.vocab_size))
     losses = [
         F.cross_entropy(F.linear(x, model.output_weight_VE).float().flatten(0, 1), targets.flatten(), reduction="none")
-        for x, targets in zip(x_BTC.split(rows), targets_BT.split(rows), strict=True)
+        for x, targets in zip(x_BTE.split(rows), targets_BT.split(rows), strict=True)
     ]
     return torch.cat(losses).view(targets_BT.shape)
     # docs: end-token-losses

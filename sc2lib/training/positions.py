@@ -1,0 +1,67 @@
+"""Loss against the position in the window: whether a model uses, or survives, a longer context."""
+
+import itertools
+import math
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from sc2lib.model.config import ModelConfig
+from sc2lib.model.transformer import Starcoder2, rope_frequencies
+
+# One row per model and position; loss in nats per token, the mean over `windows` held-out windows.
+LOSS_BY_POSITION = pa.schema(
+    [
+        ("model", pa.string()),
+        ("position", pa.int32()),
+        ("loss", pa.float64()),
+        ("standard_error", pa.float64()),
+        ("windows", pa.int32()),
+    ]
+)
+
+
+def reshaped(model: Starcoder2, config: ModelConfig) -> Starcoder2:
+    """The same weights, shared, under another context length, RoPE base or window."""
+    other = Starcoder2(config, device="meta")
+    other.load_state_dict(model.state_dict(), assign=True)
+    return other
+
+
+def loss_by_position(name: str, losses: np.ndarray) -> pa.Table:
+    """Losses of windows, [windows, T], as a LOSS_BY_POSITION table with T rows."""
+    count, length = losses.shape
+    deviation = losses.std(axis=0, ddof=1) if count > 1 else np.full(length, np.nan)
+    columns = [
+        pa.array([name] * length),
+        pa.array(np.arange(length, dtype=np.int32)),
+        pa.array(losses.mean(axis=0)),
+        pa.array(deviation / math.sqrt(count)),
+        pa.array(np.full(length, count, np.int32)),
+    ]
+    return pa.Table.from_arrays(columns, schema=LOSS_BY_POSITION)
+
+
+def binned(losses: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard error of losses [windows, T] over the position ranges between `edges` (B+1 of them).
+
+    The error treats windows as independent and the positions of one window as not.
+    """
+    pairs = list(itertools.pairwise(edges))
+    means = np.stack([losses[:, low:high].mean(axis=1) for low, high in pairs], axis=1)
+    return means.mean(axis=0), means.std(axis=0, ddof=1) / math.sqrt(len(means))
+
+
+# docs: start-wavelengths
+def wavelengths(head_size: int, theta: float) -> np.ndarray:
+    """Tokens after which each pair of channels has turned once: 2π · theta^(2i/D), [D/2]."""
+    frequencies: torch.Tensor = rope_frequencies(head_size, theta)
+    lengths: np.ndarray = 2 * math.pi / frequencies.double().numpy()
+    return lengths
+    # docs: end-wavelengths
+
+
+def largest_angles(head_size: int, theta: float, length: int) -> np.ndarray:
+    """The largest angle in turns that each pair reaches between two tokens of a sequence of `length`, [D/2]."""
+    return (length - 1) / wavelengths(head_size, theta)

@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+import torch
+
+from sc2lib.model.config import ModelConfig
+from sc2lib.model.transformer import Starcoder2
+from sc2lib.training.positions import LOSS_BY_POSITION, binned, largest_angles, loss_by_position, reshaped, wavelengths
+
+
+@pytest.fixture(scope="module")
+def model() -> Starcoder2:
+    torch.manual_seed(0)
+    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    return Starcoder2(ModelConfig(vocab_size=64, max_position_embeddings=32, **shape))
+
+
+def test_wavelengths() -> None:
+    lengths = wavelengths(64, 1e5)
+    assert len(lengths) == 32 and lengths[0] == pytest.approx(2 * np.pi)
+    assert lengths[-1] == pytest.approx(2 * np.pi * 1e5 ** (62 / 64), rel=1e-5)
+    assert largest_angles(64, 1e5, 513) == pytest.approx(512 / lengths)
+
+
+@torch.no_grad()
+def test_angles_say_how_a_pair_turns(model: Starcoder2) -> None:
+    """A pair's first channel returns after its wavelength: cos(2π · n / wavelength)."""
+    from sc2lib.model.transformer import rope
+
+    cos, _ = rope(torch.arange(200)[None], 8, 1e5)
+    expected = np.cos(2 * np.pi * np.arange(200)[:, None] / wavelengths(8, 1e5))
+    assert np.allclose(cos.squeeze().numpy(), expected, atol=1e-4)
+
+
+@torch.no_grad()
+def test_reshaping_shares_weights_and_changes_positions_only(model: Starcoder2) -> None:
+    other = reshaped(model, model.config.replace(max_position_embeddings=128, rope_theta=1e6, sliding_window=16))
+    assert other.output_weight_VE.data_ptr() == model.output_weight_VE.data_ptr()
+    tokens = torch.arange(48)[None] % 64
+    assert torch.allclose(other(tokens)[:, 0], model(tokens)[:, 0], atol=1e-6)
+    assert not torch.allclose(other(tokens)[:, 40], model(tokens)[:, 40], atol=1e-4)
+
+
+def test_loss_by_position_and_bins() -> None:
+    losses = np.random.default_rng(0).normal(2, 0.5, (50, 16))
+    table = loss_by_position("base", losses)
+    assert table.schema == LOSS_BY_POSITION and table.num_rows == 16
+    assert table["loss"].to_numpy() == pytest.approx(losses.mean(0))
+    assert table["standard_error"].to_numpy() == pytest.approx(losses.std(0, ddof=1) / 50**0.5)
+    means, errors = binned(losses, np.array([0, 4, 16]))
+    assert means == pytest.approx([losses[:, :4].mean(), losses[:, 4:].mean()])
+    assert errors[1] < errors[0] < table["standard_error"].to_numpy().mean()
