@@ -1,5 +1,7 @@
 """Which file of a group of near-duplicates stays: a total order, leader clustering, and the paper's closure."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -7,8 +9,8 @@ import pyarrow.compute as pc
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from sc2lib.curation.candidates import Floats, Pairs
-from sc2lib.curation.shingles import Offsets
+from sc2lib.curation.candidates import Floats, Pairs, jaccard_of_pairs
+from sc2lib.curation.shingles import Offsets, ShingleSets
 
 LICENSE_CLASSES = ("permissive", "no_license", "non_permissive")  # the first is preferred
 
@@ -87,3 +89,27 @@ def cluster_sizes(keeper: Offsets) -> npt.NDArray[np.int64]:
     """Texts per cluster, largest first, clusters of one left out."""
     sizes = np.bincount(keeper)
     return np.sort(sizes[sizes > 1])[::-1]
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What a way of clustering removes: texts, their bytes, the largest cluster, and how far keepers are."""
+
+    texts: int
+    bytes: int
+    largest_cluster: int
+    below_threshold: int
+    least_similarity: float
+
+
+def removal(keeper: Offsets, sets: ShingleSets, length_bytes: npt.NDArray[np.int64], threshold: float) -> Removal:
+    """Judge clusters by the exact similarity of each removed text to its keeper."""
+    gone = np.flatnonzero(keeper != np.arange(len(keeper)))
+    similarity = jaccard_of_pairs(Pairs(keeper[gone], gone), sets)
+    return Removal(
+        texts=len(gone),
+        bytes=int(length_bytes[gone].sum()),
+        largest_cluster=int(np.bincount(keeper).max(initial=0)),
+        below_threshold=int((similarity < threshold).sum()),
+        least_similarity=float(similarity.min(initial=1.0)),
+    )

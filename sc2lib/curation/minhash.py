@@ -22,15 +22,16 @@ _LOW = np.uint64(0xFFFFFFFF)
 
 
 # docs: start-signatures
-def signatures(sets: ShingleSets, permutations: int = 256) -> Signatures:
+def signatures(sets: ShingleSets, permutations: int = 256, salt: int = 0) -> Signatures:
     """Sketch every set as `permutations` 32-bit values; a set without shingles stays `EMPTY` throughout.
 
-    Returns an array of shape (sets, permutations). Repeated shingles change nothing.
+    Returns an array of shape (sets, permutations). Repeated shingles change nothing. Another `salt` gives
+    independent hash functions, to repeat a measurement.
     """
     result = np.full((len(sets), permutations), EMPTY, np.uint32)
     active, hashes, sizes = np.arange(len(sets)), sets.hashes, sets.sizes
     for round_number in range(ROUNDS):
-        values = mix(hashes ^ _seed(round_number))
+        values = mix(hashes ^ _seed(round_number, salt))
         bins = ((values >> np.uint64(32)) * np.uint64(permutations)) >> np.uint64(32)
         owner = np.repeat(np.arange(len(active)), sizes)
         drawn = np.full(len(active) * permutations, EMPTY, np.uint32)
@@ -38,18 +39,18 @@ def signatures(sets: ShingleSets, permutations: int = 256) -> Signatures:
         result[active] = np.where(result[active] == EMPTY, drawn.reshape(-1, permutations), result[active])
         unfinished = (result[active] == EMPTY).any(axis=1) & (sizes > 0)
         hashes, active, sizes = hashes[np.repeat(unfinished, sizes)], active[unfinished], sizes[unfinished]
-    _fill_one_by_one(result, active, ShingleSets(hashes, np.concatenate([[0], np.cumsum(sizes)])))
+    _fill_one_by_one(result, active, ShingleSets(hashes, np.concatenate([[0], np.cumsum(sizes)])), salt)
     return result
 
 
 # docs: end-signatures
 
 
-def _fill_one_by_one(result: Signatures, active: Offsets, sets: ShingleSets) -> None:
+def _fill_one_by_one(result: Signatures, active: Offsets, sets: ShingleSets, salt: int) -> None:
     """Give each bin that no round reached the smallest value of its own hash function."""
     for index, text in enumerate(active):
         empty = np.flatnonzero(result[text] == EMPTY)
-        seeds = np.array([_seed(ROUNDS + int(position)) for position in empty], np.uint64)
+        seeds = np.array([_seed(ROUNDS + int(position), salt) for position in empty], np.uint64)
         values = mix(sets[index][None, :] ^ seeds[:, None]) & _LOW
         result[text, empty] = values.min(axis=1).astype(np.uint32)
 
@@ -108,5 +109,5 @@ def area_optimal_bands(threshold: float, permutations: int) -> tuple[int, int]:
 
 
 @cache
-def _seed(number: int) -> np.uint64:
-    return np.uint64(mix(np.array([number + 1], np.uint64))[0])
+def _seed(number: int, salt: int = 0) -> np.uint64:
+    return np.uint64(mix(np.array([(salt << 32) + number + 1], np.uint64))[0])

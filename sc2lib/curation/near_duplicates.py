@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import xxhash
 
 from sc2lib.curation.bigcode_minhash import bigcode_signatures
-from sc2lib.curation.candidates import Floats, Pairs, candidate_pairs, jaccard_of_pairs
+from sc2lib.curation.candidates import Floats, Pairs, candidate_pairs
 from sc2lib.curation.clusters import component_clusters, keeper_order, leader_clusters
 from sc2lib.curation.columns import take_contents
 from sc2lib.curation.minhash import EMPTY, band_keys, signatures_of_texts
@@ -46,8 +46,7 @@ def band_table(
     sketch = bigcode_signatures if mode == "paper" else signatures_of_texts
     signatures = sketch(texts, bands * rows, shingle_size)
     keys = band_keys(signatures, bands, rows)
-    if scope == "language":
-        keys = mix(keys ^ _language_keys(files["language"])[:, None])
+    keys = scoped(keys, files["language"], scope)
     offsets = pa.array(np.arange(len(keys) + 1) * bands, pa.int32())
     columns = [
         files["blob_id"].combine_chunks(),
@@ -55,6 +54,15 @@ def band_table(
         pa.ListArray.from_arrays(offsets, pa.array(keys.reshape(-1))),
     ]
     return pa.table(columns, schema=BAND_KEYS)
+
+
+def scoped(keys: Hashes, languages: pa.ChunkedArray, scope: str) -> Hashes:
+    """Band keys that files of two languages never share, if the scope is ``language``; as they are otherwise."""
+    if scope != "language":
+        return keys
+    names = languages.fill_null("").to_pylist()
+    values = np.array([xxhash.xxh64_intdigest(name.encode()) for name in names], np.uint64)
+    return mix(keys ^ values[:, None])
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,13 @@ def find_candidates(bands: pa.Table, mode: str = "verified") -> Candidates:
     comparable = bands["has_shingles"].to_numpy()
     eligible = np.ones(len(blob_ids), bool) if mode == "paper" else comparable
     return Candidates(blob_ids, candidate_pairs(keys, eligible), int((~comparable).sum()))
+
+
+def read_texts(contents: Sequence[Path], blob_ids: pa.Array) -> pa.Array:
+    """The texts of some blobs, in their order, from all shards of a CONTENTS table."""
+    shards = (pq.read_table(path, partitioning=None) for path in contents)
+    table = pa.concat_tables(shard.filter(pc.is_in(shard["blob_id"], blob_ids)) for shard in shards)
+    return take_contents(pa.chunked_array([blob_ids]), table).combine_chunks()
 
 
 def shingles_of_blobs(task: tuple[Path, pa.Array, int]) -> ShingleSets:
@@ -94,14 +109,12 @@ def shingle_tasks(
     return tasks
 
 
-def verify_candidates(candidates: Candidates, shards: Sequence[ShingleSets]) -> Floats:
-    """The exact Jaccard similarity of every candidate pair, from the shingle sets of `shingle_tasks` in order."""
-    sizes = np.concatenate([np.zeros(1, np.int64), *(shard.sizes for shard in shards)])
-    sets = ShingleSets(np.concatenate([shard.hashes for shard in shards]), np.cumsum(sizes))
-    involved = _involved(candidates.pairs)
-    left = np.searchsorted(involved, candidates.pairs.left)
-    right = np.searchsorted(involved, candidates.pairs.right)
-    return jaccard_of_pairs(Pairs(left, right), sets)
+def gather_shingles(candidates: Candidates, shards: Sequence[ShingleSets]) -> ShingleSets:
+    """Shingle sets by file number, from the results of `shingle_tasks` in order; empty for files in no pair."""
+    sizes = np.zeros(len(candidates.blob_ids), np.int64)
+    sizes[_involved(candidates.pairs)] = np.concatenate([np.zeros(0, np.int64), *(shard.sizes for shard in shards)])
+    hashes = np.concatenate([np.zeros(0, np.uint64), *(shard.hashes for shard in shards)])
+    return ShingleSets(hashes, np.concatenate([[0], np.cumsum(sizes)]))
 
 
 def clusters_of(
@@ -165,9 +178,3 @@ def _closeness(keeper: Offsets, pairs: Pairs, jaccard: Floats) -> Floats:
         known = keeper[a] == b
         result[a[known]] = jaccard[known]
     return result
-
-
-def _language_keys(languages: pa.ChunkedArray) -> Hashes:
-    """One 64-bit value per file that depends on the name of its language only."""
-    names = languages.fill_null("").to_pylist()
-    return np.array([xxhash.xxh64_intdigest(name.encode()) for name in names], np.uint64)

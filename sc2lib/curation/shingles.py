@@ -1,4 +1,4 @@
-"""Shingles: every run of n consecutive words of a text, as 64-bit hashes, a whole column of texts at a time.
+"""Shingles: every run of n consecutive words of a text, as 63-bit hashes, a whole column of texts at a time.
 
 A word is a maximal run of ASCII letters, digits, underscores and non-ASCII bytes of the UTF-8 text, with
 ASCII letters lower-cased. A word of another script therefore stays whole; on ASCII text the words are those of
@@ -70,7 +70,7 @@ def shingle_stream(texts: pa.Array, n: int = 5) -> Iterator[ShingleSets]:
         for position, coefficient in enumerate(_coefficients(n)):
             hashes += words[position : position + count] * coefficient
         inside = word_text[:count] == word_text[n - 1 :]  # a shingle never crosses from one text to the next
-        hashes, owner = mix(hashes[inside]), word_text[:count][inside]
+        hashes, owner = mix(hashes[inside]) >> np.uint64(1), word_text[:count][inside]
         yield ShingleSets(hashes, np.searchsorted(owner, np.arange(last - first + 1)))
         first = last
 

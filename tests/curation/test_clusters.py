@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sc2lib.curation.candidates import Pairs
-from sc2lib.curation.clusters import cluster_sizes, component_clusters, keeper_order, leader_clusters
+from sc2lib.curation.clusters import Removal, cluster_sizes, component_clusters, keeper_order, leader_clusters, removal
+from sc2lib.curation.shingles import ShingleSets
 from sc2lib.tables import FILES
 
 BEST = {
@@ -118,3 +119,10 @@ def test_components_keep_their_best_ranked_text(graph):
 
 def test_sizes_leave_single_texts_out():
     assert cluster_sizes(np.array([0, 0, 2, 3, 3, 3])).tolist() == [3, 2]
+
+
+def test_a_removal_is_judged_by_the_similarity_to_the_keeper():
+    sets = ShingleSets(np.array([1, 2, 3, 1, 2, 3, 4, 1, 9], np.uint64), np.array([0, 3, 7, 9]))
+    sizes = np.array([30, 40, 50])
+    assert removal(np.array([0, 0, 0]), sets, sizes, 0.7) == Removal(2, 90, 3, 1, 0.25)
+    assert removal(np.array([0, 1, 2]), sets, sizes, 0.7) == Removal(0, 0, 1, 0, 1.0)

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sc2lib.curation import near_duplicates as steps
+from sc2lib.curation.candidates import jaccard_of_pairs
 from sc2lib.curation.shingles import jaccard, naive_shingles
 from sc2lib.errors import InputError
 from sc2lib.tables import CONTENTS, FILES, REMOVED, shard_of
@@ -60,7 +61,8 @@ def run(texts, folder, shards=1, order=0, mode="verified", scope="language"):
     )
     candidates = steps.find_candidates(bands, mode)
     tasks = steps.shingle_tasks(candidates, paths["contents"], paths["files"], 5)
-    similarity = steps.verify_candidates(candidates, [steps.shingles_of_blobs(task) for task in tasks])
+    sets = steps.gather_shingles(candidates, [steps.shingles_of_blobs(task) for task in tasks])
+    similarity = jaccard_of_pairs(candidates.pairs, sets)
     files = pa.concat_tables(pq.read_table(path) for path in paths["files"])
     clusters = steps.clusters_of(files, candidates, similarity, THRESHOLD, mode)
     parts = [
@@ -168,3 +170,15 @@ def test_files_of_another_run_are_refused(texts, tmp_path):
     other = files.set_column(0, "blob_id", pa.array(["b"]))
     with pytest.raises(InputError, match="row by row"):
         steps.clusters_of(other, candidates, np.zeros(0), THRESHOLD)
+
+
+def test_texts_are_read_in_the_order_asked_for(tmp_path):
+    paths = []
+    for number, names in enumerate((["a", "c"], ["d", "e"])):
+        paths.append(tmp_path / f"{number}.parquet")
+        pq.write_table(
+            pa.table({"blob_id": names, "content": [name * 2 for name in names]}, schema=CONTENTS), paths[-1]
+        )
+    assert steps.read_texts(paths, pa.array(["e", "a", "d"])).to_pylist() == ["ee", "aa", "dd"]
+    with pytest.raises(InputError, match="blob b"):
+        steps.read_texts(paths, pa.array(["a", "b"]))
