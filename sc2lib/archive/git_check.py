@@ -1,6 +1,7 @@
 """Our identifiers against git's own: an implementation that shares no line with ours."""
 
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -10,6 +11,11 @@ import pyarrow as pa
 from sc2lib.archive import git_objects
 
 _KINDS = {"dir": b"tree", "rev": b"commit", "file": b"blob"}
+
+
+def available() -> bool:
+    """Whether the program git is installed."""
+    return shutil.which("git") is not None
 
 
 def directories(directory_entry: pa.Table) -> list[tuple[str, str]]:
