@@ -28,7 +28,7 @@ def visible(query: Any, key: Any, window: int | None) -> Any:
     on tensors of positions that broadcast.
     """
     seen = key <= query
-    return seen if window is None else seen & (query - key < window)
+    return seen if window is None else seen & (key > query - window)
 
 
 # docs: start-plan

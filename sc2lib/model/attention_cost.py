@@ -36,7 +36,7 @@ class AttentionShape:
 
 @dataclass(frozen=True)
 class AttentionCost:
-    """Best time of a few passes in seconds, and the most bytes that were allocated at once beyond the inputs."""
+    """Best time of a few passes in seconds, and the most bytes held at once beyond the inputs, the mask included."""
 
     backend: str
     length: int
@@ -64,7 +64,8 @@ def measure(backend: str, length: int, shape: AttentionShape, seconds: float = 0
         step()
         elapsed = time.perf_counter() - start
         best, spent = min(best, elapsed), spent + elapsed
-    return AttentionCost(backend, length, best, peak_bytes(step))
+    mask = plan.mask.nbytes if isinstance(plan.mask, Tensor) else 0
+    return AttentionCost(backend, length, best, peak_bytes(step) + mask)
 
 
 def peak_bytes(step: Callable[[], object]) -> int:
