@@ -1,12 +1,10 @@
 """Pictures of documents: every sentinel is drawn, text is cut where it says."""
 
-from matplotlib.figure import Figure
-
 from sc2lib.documents import pictures
 
 
 def test_long_text_is_cut_and_counted():
-    assert pictures.shortened("a\nbbbbbb\nc\nd\n", lines=2, columns=4) == ["a", "bbb…", "⋮ 2 more lines"]
+    assert pictures.shortened("a\n\nbbbbbb\nc\nd\n", lines=2, columns=4) == ["a", "bbb…", "[2 more lines]"]
     assert pictures.shortened("\n", 3, 10) == []
 
 
@@ -22,9 +20,10 @@ def test_rows_are_labels_and_lines():
 
 
 def test_drawing_places_every_row_and_reads_no_mathematics():
-    ax = Figure().subplots()
-    count = pictures.draw(ax, [("<file_sep>", "cost = $5 and $6\n<unknown>")], title="T")
-    assert count == 3
-    assert [text.get_text() for text in ax.texts] == ["<file_sep>", "cost = $5 and $6", "<unknown>"]
-    assert not any(text.get_parse_math() for text in ax.texts)
-    assert ax.get_ylim() == (3, -1)
+    figure = pictures.draw({"A": [("<file_sep>", "cost = $5 and $6\n<unknown>")], "B": [("code cell", "")]})
+    left, right = figure.axes
+    assert [text.get_text() for text in left.texts] == ["<file_sep>", "cost = $5 and $6", "<unknown>"]
+    assert [text.get_text() for text in right.texts] == ["code cell"]
+    assert not any(text.get_parse_math() for text in left.texts)
+    assert left.get_ylim() == right.get_ylim() == (3, -1)
+    assert (left.get_title(loc="left"), right.get_title(loc="left")) == ("A", "B")
