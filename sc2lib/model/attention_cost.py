@@ -1,9 +1,8 @@
 """What attention costs here: seconds and bytes of one forward and backward pass, by back end and length."""
 
 import math
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sc2lib.model.attention import AttentionPlan, attend
+from sc2lib.model.memory import peak_bytes
 
 MEMORY_LIMIT = 2 << 30
 
@@ -66,19 +66,6 @@ def measure(backend: str, length: int, shape: AttentionShape, seconds: float = 0
         best, spent = min(best, elapsed), spent + elapsed
     mask = plan.mask.nbytes if isinstance(plan.mask, Tensor) else 0
     return AttentionCost(backend, length, best, peak_bytes(step) + mask)
-
-
-def peak_bytes(step: Callable[[], object]) -> int:
-    """The most bytes allocated on the CPU at once while `step` runs, beyond what was there before."""
-    from torch.profiler import ProfilerActivity, profile
-
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # or it writes two lines per profile to stderr
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-        step()
-    assert profiler.profiler is not None and profiler.profiler.kineto_results is not None
-    events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
-    changes = [event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())]
-    return int(max(0, *np.cumsum(changes))) if changes else 0
 
 
 def sweep(

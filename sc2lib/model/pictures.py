@@ -135,8 +135,8 @@ def mask_picture(axes: Any, plan: AttentionPlan, block: int) -> dict[str, int]:
                 color = figures.BLUE if kind == "full" else figures.ORANGE
                 corner = (key - 0.5, query - 0.5)
                 axes.add_patch(_rectangle(corner, tile.shape[1], tile.shape[0], color))
-    query, key = np.nonzero(mask)
-    axes.scatter(key, query, s=2, color=figures.GREY, linewidths=0, rasterized=True)
+    rows, columns = np.nonzero(mask)
+    axes.scatter(columns, rows, s=2, color=figures.GREY, linewidths=0, rasterized=True)
     axes.set_xlim(-0.5, plan.length - 0.5)
     axes.set_ylim(plan.length - 0.5, -0.5)
     axes.set_aspect("equal")

@@ -1,21 +1,9 @@
 import pytest
 import torch
 
-from sc2lib.model.attention_cost import AttentionCost, AttentionShape, exponent, measure, peak_bytes, sweep
+from sc2lib.model.attention_cost import AttentionCost, AttentionShape, exponent, measure, sweep
 
 SHAPE = AttentionShape(heads=2, kv_heads=1, head_size=16, window=32, dtype=torch.float32)
-
-
-def test_peak_bytes_sees_what_lives_at_once():
-    def one_after_the_other():
-        for _ in range(4):
-            torch.zeros(1000)
-
-    def together():
-        return [torch.zeros(1000) for _ in range(4)]
-
-    assert peak_bytes(one_after_the_other) == pytest.approx(4000, rel=0.1)
-    assert peak_bytes(together) == pytest.approx(16000, rel=0.1)
 
 
 def test_naive_memory_is_quadratic_and_banded_linear():

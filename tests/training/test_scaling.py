@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from sc2lib.errors import ParameterError
-from sc2lib.model.attention_cost import peak_bytes
 from sc2lib.model.config import ModelConfig
+from sc2lib.model.memory import peak_bytes, saved_bytes
 from sc2lib.model.transformer import Starcoder2
 from sc2lib.training.scaling import (
     HARDWARE,
@@ -31,28 +31,12 @@ TINY = ModelConfig(
 )
 
 
-def saved_bytes(model, run):
-    """Bytes of distinct storages that autograd keeps, parameters and constants of the position excluded."""
-    parameters = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
-    kept = {}
-
-    def pack(tensor):
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in parameters:
-            kept[storage.data_ptr()] = (storage.nbytes(), tensor)
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        output = run()
-    return sum(size for size, _ in kept.values()), output
-
-
 @pytest.mark.parametrize("change", [{}, {"num_key_value_heads": 4}, {"num_hidden_layers": 1}])
 def test_activations_equal_what_autograd_keeps(change):
     config = TINY.replace(**change)
     model, batch, length = Starcoder2(config), 2, 16
     tokens = torch.zeros(batch, length, dtype=torch.long)
-    counted, _ = saved_bytes(model, lambda: model.hidden(tokens))
+    counted = saved_bytes(model, lambda: model.hidden(tokens))
     rotation = 2 * 4 * length * config.head_size // 2  # cosine and sine, shared by all layers
     assert counted - rotation == activation_bytes(config, batch * length, bytes_per_element=4)
 
