@@ -17,7 +17,7 @@ from typing import Any, ParamSpec, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from sc2lib import files
 from sc2lib.errors import ParameterError, StageError
