@@ -80,7 +80,8 @@ def for_the_page(notebook: Any, note: str) -> tuple[Any, dict[str, str]]:
         if cell.cell_type == "code":
             cell.outputs = [_figure(output, pictures) for output in cell.outputs if not _is_caption(output)]
         if "injected-parameters" in _tags(cell):
-            given = ", ".join(f"`{line}`" for line in cell.source.split("\n") if "=" in line)
+            lines = [line for line in cell.source.split("\n") if "=" in line and not line.startswith("run_dir")]
+            given = ", ".join(f"`{line}`" for line in lines)
             told = f":::{{div}} sc2-run\nThis run was given {given}.\n:::"
             page.cells[index] = nbformat.v4.new_markdown_cell(told, id=cell.id)
     for cell in page.cells:
