@@ -136,7 +136,7 @@ def _doctor(options: argparse.Namespace) -> int:
     from sc2lib.workflow.doctor import Finding, advise, examine
 
     try:
-        isolation = Finding("sandbox", sandbox.probe(), True)
+        isolation = Finding("sandbox", sandbox.find_sandbox().name, True)
     except Sc2Error as error:
         isolation = Finding("sandbox", "no isolation", False, str(error))
     findings = examine(root() / "runs", isolation)
