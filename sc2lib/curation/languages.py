@@ -19,6 +19,11 @@ import pyarrow as pa
 
 from sc2lib.curation.columns import contents_of, replace_columns
 
+# go-enry breaks a tie between languages by the order of a Go map, which differs from call to call. Ties arise where a
+# file with an extension of several languages holds hardly a word; there the first in the alphabet is taken.
+TIE_BYTES = 4096
+TIE_CALLS = 16
+
 # A short list for the fallback; go-enry knows about 150 patterns.
 VENDORED = re.compile(r"(^|/)(_?vendor(ed|s)?|node_modules|third[_-]?party|bower_components|extern(al)?s?)/")
 
@@ -44,7 +49,7 @@ def label(path: str, content: str) -> Label:
         return Label(language_by_name(path), VENDORED.search(path) is not None, False)
     data = content.encode("utf-8", "surrogatepass")
     return Label(
-        language=enry.get_language(path, data) or None,
+        language=_settled(enry, path, data) or None,
         is_vendor=enry.is_vendor(path.removeprefix("/")),
         is_generated=enry.is_generated(path, data),
     )
@@ -69,7 +74,7 @@ def language_by_name(path: str) -> str | None:
     """The language of a file name, else of its longest known extension; None when neither is known.
 
     This is how The Stack v1 labelled files, and the fallback of `label`. Where several languages share an
-    extension it gives the one go-enry prefers for an empty file.
+    extension it gives the one go-enry takes an empty file for.
     """
     table = _name_table()
     name = posixpath.basename(path)
@@ -113,12 +118,27 @@ def make_name_table(languages: Iterable[str], names: Iterable[str]) -> dict[str,
     import enry
 
     extensions = {found.lower() for language in languages for found in enry.get_language_extensions(language)}
-    by_extension = {one: enry.get_language("x" + one, b"") for one in sorted(extensions)}
-    by_name = {name: enry.get_language(name, b"") for name in sorted(set(names))}
+    by_extension = {one: _settled(enry, "x" + one, b"") for one in sorted(extensions)}
+    by_name = {name: _settled(enry, name, b"") for name in sorted(set(names))}
     return {
         "extensions": {key: value for key, value in by_extension.items() if value},
         "names": {key: value for key, value in by_name.items() if value},
     }
+
+
+def _settled(enry: ModuleType, path: str, data: bytes) -> str:
+    """go-enry's answer, the same at every call."""
+    answer = enry.get_language(path, data)
+    if len(data) > TIE_BYTES or not _is_shared(extension(path)):
+        return answer
+    return min({answer, *(enry.get_language(path, data) for _ in range(TIE_CALLS - 1))})
+
+
+@cache
+def _is_shared(extension: str) -> bool:
+    """Whether several languages have this extension."""
+    enry = _enry()
+    return enry is not None and len(enry.get_languages("x." + extension, b"")) > 1
 
 
 @cache

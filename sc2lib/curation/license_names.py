@@ -83,8 +83,8 @@ def parse(expression: str) -> Any:
 
 def resolve(name: str) -> str | None:
     """The SPDX identifier of a licence name as people write it (``Apache License, Version 2.0``), or None."""
-    words = _words(re.sub(r"\([^)]*\)", " ", name)) or _words(name)
-    return _names().get(words)
+    shorter = re.sub(r"\([^)]*\)", " ", name)
+    return _names().get(_words(shorter)) or _names().get(_words(name))
 
 
 def _leading_name(phrase: str) -> str | None:

@@ -1,0 +1,71 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sc2lib.curation.license_names import data, licenses_of, mentions, parse, resolve, spdx_tags
+from sc2lib.curation.license_texts import reference_names
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("MIT License", "MIT"),
+        ("Apache License, Version 2.0", "Apache-2.0"),
+        ("GNU General Public License v3 or later (GPLv3+)", "GPL-3.0-or-later"),
+        ("3-Clause BSD License", "BSD-3-Clause"),
+        ("ISC License (ISCL)", "ISC"),
+        ("CC0 1.0 Universal (CC0 1.0) Public Domain Dedication", "CC0-1.0"),
+        ("Dual License", None),
+        ("license", None),
+        ("", None),
+    ],
+)
+def test_names_as_people_write_them(name: str, expected: str | None) -> None:
+    assert resolve(name) == expected
+
+
+def test_every_spdx_identifier_and_name_resolves_to_a_license() -> None:
+    known = set(reference_names())
+    for identifier, name in reference_names().items():
+        assert resolve(identifier) is not None
+        assert resolve(name) is not None, name
+    assert {alias for alias in data()["aliases"].values() if not alias.startswith("LicenseRef-")} <= known
+
+
+def test_expressions_give_each_symbol_once() -> None:
+    assert licenses_of("MIT OR (GPL-2.0-only WITH Classpath-exception-2.0 AND MIT)") == [
+        "MIT",
+        "GPL-2.0-only",
+        "Classpath-exception-2.0",
+    ]
+    assert licenses_of("MIT/Apache") is None
+    assert licenses_of("") is None
+
+
+@given(st.text(alphabet="MITandOR WITH()+-.0 \n", max_size=40) | st.text(max_size=20))
+def test_any_text_parses_or_is_refused(text: str) -> None:
+    assert parse(text) is None or licenses_of(text)
+    resolve(text)
+    mentions(text)
+
+
+def test_tags() -> None:
+    text = "/* SPDX-License-Identifier: MIT OR GPL-2.0-only */\n# SPDX-License-Identifier: Apache-2.0\n"
+    assert spdx_tags(text) == ["MIT", "GPL-2.0-only", "Apache-2.0"]
+    assert spdx_tags("SPDX-License-Identifier: something of ours") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("It is released under the terms of the Apache License, Version\n2.0 (see LICENSE).", ["Apache-2.0"]),
+        ("Project\n=======\n\nLicense\n-------\n\nMIT\n", ["MIT"]),
+        ("Licensed under the 3-clause BSD license.", ["BSD-3-Clause"]),
+        ("The author has dedicated all copyright to the public domain.", ["LicenseRef-scancode-public-domain"]),
+        ("See <https://opensource.org/licenses/MIT>.", ["MIT"]),
+        ("Apache 2.0\n", ["Apache-2.0"]),
+        ("We took the license question seriously.", []),
+    ],
+)
+def test_mentions_in_prose(text: str, expected: list[str]) -> None:
+    assert mentions(text) == expected

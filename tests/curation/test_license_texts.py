@@ -1,0 +1,87 @@
+import pytest
+
+from sc2lib.curation import license_texts
+from sc2lib.curation.license_texts import match_texts, normalise, reference_texts
+
+THRESHOLD = 0.85
+
+
+def found(text: str, similarity: float = THRESHOLD) -> set[str]:
+    return {match.license for match in match_texts(text, similarity)}
+
+
+def commented(text: str, prefix: str = "# ") -> str:
+    return "".join(prefix + line + "\n" for line in text.splitlines())
+
+
+def test_every_current_text_is_found_in_its_own_wrapping() -> None:
+    """A title before, a sentence behind, comment signs on each line: the first match is the licence itself."""
+    texts = reference_texts()
+    wrong = {
+        name: matches[:1]
+        for name in license_texts._current()
+        for matches in [match_texts("My project\n\n" + commented(texts[name]) + "# Enjoy it, all of you.", THRESHOLD)]
+        if not matches or normalise(texts[matches[0].license]) != normalise(texts[name])
+    }
+    # Two of them differ from another in words that normalisation drops.
+    assert set(wrong) <= {"StandardML-NJ", "MPL-2.0-no-copyleft-exception"}
+
+
+def test_the_text_alone_is_an_exact_match() -> None:
+    (match,) = match_texts("Copyright (c) 2024 Ada\n" + reference_texts()["MIT"], THRESHOLD)
+    assert (match.license, match.method, match.similarity) == ("MIT", "text", 1.0)
+
+
+def test_a_bundle_yields_all_its_licenses() -> None:
+    texts = reference_texts()
+    bundle = "\n\n".join(f"Part {name}\n{texts[name]}" for name in ("MIT", "Apache-2.0", "GPL-3.0-only"))
+    assert found(bundle) == {"MIT", "Apache-2.0", "GPL-3.0-only"}
+
+
+def test_contained_licenses_are_not_reported() -> None:
+    text = "The Fine Project\n" + reference_texts()["BSD-3-Clause"].replace("copyright holder", "Regents")
+    assert found(text) == {"BSD-3-Clause"}
+
+
+def test_notice_and_shortened_texts() -> None:
+    texts = reference_texts()
+    notice = license_texts._spdx()["Apache-2.0"]["standardLicenseHeader"]
+    assert [match.method for match in match_texts("/*\n" + notice + "*/ int x;", THRESHOLD)] == ["header"]
+    without_appendix = texts["Apache-2.0"].split("END OF TERMS AND CONDITIONS")[0]
+    assert found("Intro\n" + without_appendix) == {"Apache-2.0"}
+    lesser = texts["LGPL-3.0-only"].split("GNU GENERAL PUBLIC LICENSE")[0]
+    assert found("Intro\n" + lesser) == {"LGPL-3.0-only"}
+
+
+@pytest.mark.parametrize("text", ["", "\n", "A program that counts words.\n", "permission is hereby granted"])
+def test_other_prose_holds_no_license(text: str) -> None:
+    assert found(text) == set()
+
+
+def test_threshold_is_the_share_of_shingles_found() -> None:
+    words = reference_texts()["ISC"].split()
+    text = "Intro " + " ".join(words[: int(0.8 * len(words))])
+    (match,) = match_texts(text, 0.5)
+    assert 0.6 < match.similarity < 0.9
+    assert match_texts(text, match.similarity + 0.01) == []
+
+
+def test_an_independent_classifier_agrees() -> None:
+    """The package licenseclassifier works with templates (Google's licensecheck); ours with shingles."""
+    other = pytest.importorskip("licenseclassifier")
+    texts = reference_texts()
+    names = [
+        "MIT",
+        "ISC",
+        "0BSD",
+        "BSD-2-Clause",
+        "BSD-3-Clause",
+        "Apache-2.0",
+        "MPL-2.0",
+        "Zlib",
+        "Unlicense",
+        "EPL-2.0",
+    ]
+    for name in names:
+        text = "Some project, by some people.\n\n" + texts[name]
+        assert {match.id for match in other.identify_license(text)} == {name} == found(text)
