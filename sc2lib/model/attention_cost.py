@@ -73,13 +73,13 @@ def sweep(
 ) -> Iterator[AttentionCost]:
     """Measure each back end at growing lengths, until the next step would pass `limit_seconds` or 2 GiB.
 
-    The next step is foretold as four times the last, the growth of quadratic attention from one doubling.
+    The next step is foretold from the last: linear growth for banded attention, quadratic for the others.
     """
     measure(backends[0], min(lengths), shape, seconds=0.0)  # the first pass pays for threads and buffers
     for backend in backends:
         last: AttentionCost | None = None
         for length in sorted(lengths):
-            growth = 1.0 if last is None else (length / last.length) ** 2
+            growth = 1.0 if last is None else (length / last.length) ** (1 if backend == "banded" else 2)
             if last and (last.seconds * growth > limit_seconds or last.peak_bytes * growth > MEMORY_LIMIT):
                 break
             last = measure(backend, length, shape)
