@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -11,6 +12,7 @@ from sc2lib.evaluation.completion import complete
 from sc2lib.evaluation.humaneval import STOP_STRINGS, Problem
 from sc2lib.evaluation.judge import Judge, Status, Verdict
 from sc2lib.evaluation.pass_at_k import bootstrap_interval, mean_pass_at_k
+from sc2lib.files import write_parquet
 from sc2lib.model.transformer import Starcoder2
 from sc2lib.tokenizer.encoding import Tokenizer
 
@@ -117,3 +119,14 @@ def summary(results: pa.Table, seed: int = 0) -> dict[str, Any]:
             found[f"pass_at_{k}"] = mean_pass_at_k(counts, k)
             found[f"pass_at_{k}_interval"] = bootstrap_interval(counts, k, seed=seed)
     return found | {"statuses": {str(status): statuses[status] for status in Status if statuses[status]}}
+
+
+def write_samples(path: Path, *arguments: Any, **options: Any) -> None:
+    """Write what `sample` returns for the arguments: one resumable part of a table."""
+    write_parquet(path, sample(*arguments, **options))
+
+
+def starts_in_body(completion: str) -> bool:
+    """Whether the first line of code written is indented: only then can it stand under a function's signature."""
+    first = next((line for line in completion.split("\n") if line.strip()), "")
+    return first.startswith((" ", "\t"))

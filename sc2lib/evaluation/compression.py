@@ -9,6 +9,7 @@ import lzma
 import math
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import torch
 import torch.nn.functional as F
 import zstandard
 
+from sc2lib.files import write_parquet
 from sc2lib.model.transformer import Starcoder2
 from sc2lib.tokenizer.encoding import Tokenizer
 
@@ -51,18 +53,20 @@ def _xz(data: bytes) -> int:
 COMPRESSORS: dict[str, Callable[[bytes], int]] = {"gzip -9": _deflate, "zstd -19": _zstd, "xz -9e": _xz}
 
 
-def held_out_files(files: pa.Table, languages: Sequence[str], bytes_per_language: int) -> dict[str, list[str]]:
-    """Texts of each language by blob_id until `bytes_per_language` is reached; a file over the rest is cut there."""
-    texts: dict[str, list[str]] = {language: [] for language in languages}
-    left = dict.fromkeys(languages, bytes_per_language)
-    rows = {row[0]: row for row in zip(*(files[name].to_pylist() for name in ("blob_id", "language", "text")))}
-    for _, language, text in (rows[key] for key in sorted(rows)):
-        if left.get(language, 0) <= 0 or not text:
-            continue
-        data = text.encode()[: left[language]]
-        texts[language].append(data.decode(errors="ignore"))
-        left[language] -= len(data)
-    return {language: kept for language, kept in texts.items() if kept}
+def texts_of(files: pa.Table, language: str, limit_bytes: int) -> list[str]:
+    """Texts of one language until `limit_bytes`; the last is cut there. Files of one repository stand together.
+
+    Which files: in the order of blob_id, which is random, so that many repositories have a part.
+    """
+    columns = ("blob_id", "repo_name", "path", "language", "text")
+    rows = {row[0]: row for row in zip(*(files[name].to_pylist() for name in columns)) if row[3] == language}
+    chosen = []
+    for blob_id in sorted(rows):
+        data = rows[blob_id][4].encode()[:limit_bytes]
+        limit_bytes -= len(data)
+        if data:
+            chosen.append((rows[blob_id][1] or "", rows[blob_id][2], data.decode(errors="ignore")))
+    return [text for _, _, text in sorted(chosen)]
 
 
 # docs: start-bits
@@ -127,6 +131,11 @@ def compression_rows(
     for row in rows:
         row["bits_per_byte"] = 8 * row["compressed_bytes"] / total
     return pa.Table.from_pylist(rows, schema=COMPRESSION)
+
+
+def write_compression(path: Path, *arguments: Any) -> None:
+    """Write what `compression_rows` returns for the arguments: one resumable part of a table."""
+    write_parquet(path, compression_rows(*arguments))
 
 
 def _windows(stream: np.ndarray, context: int) -> Iterator[np.ndarray]:

@@ -1,5 +1,7 @@
 """The files inside training documents, with where each came from."""
 
+from collections import Counter
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -43,3 +45,25 @@ def document_files(documents: pa.Table, split: str, sources: tuple[str, ...] | N
             own = {name: file[name] for name in ("blob_id", "path", "language", "license_type")}
             rows.append(shared | own | {"text": text})
     return pa.Table.from_pylist(rows, schema=DOCUMENT_FILES)
+
+
+def held_out(documents: pa.Table, bytes_per_language: int) -> pa.Table:
+    """Code files of the validation split, by blob_id, until a language has its bytes: a small table to measure on."""
+    files = document_files(documents, "validation", ("code",)).sort_by(
+        [("blob_id", "ascending"), ("path", "ascending")]
+    )
+    taken: Counter[str] = Counter()
+    keep = []
+    for language, text in zip(files["language"].to_pylist(), files["text"].to_pylist()):
+        keep.append(bool(language) and bool(text) and taken[language] < bytes_per_language)
+        if keep[-1]:
+            taken[language] += len(text.encode())
+    return files.filter(pa.array(keep, pa.bool_()))
+
+
+def largest_languages(files: pa.Table, count: int) -> list[str]:
+    """The `count` languages with the most bytes of text, largest first; names decide between equals."""
+    sizes: Counter[str] = Counter()
+    for language, text in zip(files["language"].to_pylist(), files["text"].to_pylist()):
+        sizes[language] += len(text.encode())
+    return sorted(sizes, key=lambda language: (-sizes[language], language))[:count]

@@ -6,13 +6,17 @@ characters, as in training.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from sc2lib.errors import ParameterError
-from sc2lib.evaluation.completion import Completion
+from sc2lib.evaluation.completion import Completion, complete
 from sc2lib.evaluation.text_metrics import exact_match, indel_similarity, levenshtein_similarity
+from sc2lib.files import write_parquet
+from sc2lib.model.transformer import Starcoder2
 from sc2lib.tokenizer.encoding import Tokenizer
 
 KINDS = ("single_line", "random_span")
@@ -102,6 +106,14 @@ def score(tasks: Sequence[Task], completions: Sequence[Completion]) -> pa.Table:
             }
         )
     return pa.Table.from_pylist(rows, schema=INFILLING)
+
+
+def write_infilling(
+    path: Path, model: Starcoder2, tokenizer: Tokenizer, tasks: Sequence[Task], context: int, **options: Any
+) -> None:
+    """Fill the holes and write the INFILLING rows: one resumable part of a table. `options` go to `complete`."""
+    completions = complete(model, tokenizer, [prompt(task, tokenizer, context) for task in tasks], **options)
+    write_parquet(path, score(tasks, completions))
 
 
 def _generator(seed: int, blob_id: str, kind: str = "") -> np.random.Generator:

@@ -13,8 +13,8 @@ import zstandard
 from sc2lib.evaluation.compression import (
     COMPRESSORS,
     compression_rows,
-    held_out_files,
     model_bits,
+    texts_of,
     token_losses,
 )
 from sc2lib.evaluation.document_files import DOCUMENT_FILES
@@ -89,10 +89,17 @@ def test_rows_cover_both_modes_and_all_coders(model, tokenizer):
     assert untrained["perplexity"] > 100
 
 
-def test_files_are_taken_by_blob_until_the_language_has_its_bytes():
+def test_texts_are_taken_by_blob_until_the_limit_and_stand_by_repository():
     rows = [
-        {"blob_id": blob, "language": language, "text": text}
-        for blob, language, text in [("b", "C", "é" * 10), ("a", "C", "x" * 15), ("c", "C", "z"), ("d", "Go", "g" * 5)]
+        {"blob_id": blob, "repo_name": repository, "path": blob, "language": language, "text": text}
+        for blob, repository, language, text in [
+            ("b", "one", "C", "é" * 10),
+            ("a", "two", "C", "x" * 15),
+            ("c", "one", "C", "z"),
+            ("d", "one", "Go", "g" * 5),
+        ]
     ]
-    texts = held_out_files(pa.Table.from_pylist(rows, DOCUMENT_FILES), ["C", "Rust"], 20)
-    assert texts == {"C": ["x" * 15, "éé"]}
+    files = pa.Table.from_pylist(rows, DOCUMENT_FILES)
+    assert texts_of(files, "C", 20) == ["éé", "x" * 15]
+    assert texts_of(files, "C", 99) == ["é" * 10, "z", "x" * 15]
+    assert texts_of(files, "Rust", 20) == []

@@ -1,6 +1,6 @@
 import pyarrow as pa
 
-from sc2lib.evaluation.document_files import document_files
+from sc2lib.evaluation.document_files import document_files, held_out, largest_languages
 from sc2lib.tables import DOCUMENTS
 
 
@@ -53,3 +53,16 @@ def test_a_file_of_several_segments_arrives_whole():
 def test_splits_stay_apart():
     files = document_files(pa.Table.from_pylist(DOCUMENT_ROWS, DOCUMENTS), "train")
     assert files["blob_id"].to_pylist() == ["dd"]
+
+
+def test_held_out_files_are_code_of_the_validation_split_up_to_a_size():
+    documents = pa.Table.from_pylist(DOCUMENT_ROWS, DOCUMENTS)
+    assert held_out(documents, 100)["blob_id"].to_pylist() == ["aa", "bb", "cc"]
+    assert held_out(documents, 6)["blob_id"].to_pylist() == ["aa"]
+    assert held_out(documents, 7)["blob_id"].to_pylist() == ["aa", "bb"]
+
+
+def test_languages_are_ordered_by_bytes_then_name():
+    files = pa.table({"language": ["C", "Go", "Ada", "Go"], "text": ["xx", "é", "xx", "x"]})
+    assert largest_languages(files, 2) == ["Go", "Ada"]
+    assert largest_languages(files, 9) == ["Go", "Ada", "C"]

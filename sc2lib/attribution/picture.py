@@ -1,0 +1,62 @@
+"""A picture of a text with the spans marked that training files contain."""
+
+import re
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from sc2lib import figures
+from sc2lib.attribution.index import Span
+
+COLUMNS = 96  # longer lines are cut in the picture
+CHARACTER_POINTS = 8.4  # the font whose characters fill COLUMNS over the width of the page
+LINE_INCHES, LEGEND_INCHES = 0.16, 0.2
+
+
+def draw_spans(text: str, spans: Sequence[Span], rows: int = 40) -> Figure:
+    """Draw the first `rows` lines of `text` in a fixed-width font, each span shaded in a colour of its own.
+
+    The legend names the first source of each span, its licence, and how many more places hold it.
+    """
+    lines = [line.expandtabs(4)[:COLUMNS] for line in text.split("\n")[:rows]]
+    inches = LINE_INCHES * len(lines) + LEGEND_INCHES * len(spans)
+    figure, axes = figures.new(aspect=max(inches, 1) / figures.TEXT_WIDTH)
+    axes.set(xlim=(0, COLUMNS), ylim=(len(lines), 0))
+    axes.axis("off")
+    handles = []
+    for number, span in enumerate(spans):
+        color = figures.COLORS[number % len(figures.COLORS)]
+        drawn = [
+            axes.barh(row + 0.5, end - start, 0.9, left=start, color=color, alpha=0.3)
+            for row, start, end in _stretches(text.split("\n")[:rows], span)
+        ]
+        if drawn:
+            handles.append((drawn[0], _label(span)))
+    for row, line in enumerate(lines):
+        for word in re.finditer(r"\S+", line):
+            axes.text(
+                word.start(), row + 0.5, word[0], family="DejaVu Sans Mono", size=CHARACTER_POINTS, va="center_baseline"
+            )
+    if handles:
+        axes.legend(*zip(*handles), loc="upper left", bbox_to_anchor=(0, 0), fontsize=8)
+    return figure
+
+
+def _stretches(lines: Sequence[str], span: Span) -> list[tuple[int, int, int]]:
+    found, position = [], 0
+    for row, line in enumerate(lines):
+        start, end = max(span.start - position, 0), min(span.end - position, len(line))
+        before, inside = line[:start].expandtabs(4), line[:end].expandtabs(4)
+        first = len(before) if before.strip() else len(inside) - len(inside.lstrip())
+        if end > start and min(len(inside), COLUMNS) > first:
+            found.append((row, first, min(len(inside), COLUMNS)))
+        position += len(line) + 1
+    return found
+
+
+def _label(span: Span) -> str:
+    source = span.sources[0]
+    more = f" and {len(span.sources) - 1} more" if len(span.sources) > 1 else ""
+    licence = ", ".join(source.licenses) or source.license_type
+    lines = f"{source.first_line}–{source.last_line}"
+    return f"{span.tokens} tokens: {source.repo_name} {source.path}, lines {lines} ({licence}){more}"
