@@ -22,6 +22,7 @@ from sc2lib.book import chapters, landing, picture
 from sc2lib.errors import InputError, StageError, UnsupportedError
 from sc2lib.files import atomic
 from sc2lib.workflow import manifest as manifests
+from sc2lib.workflow.project import notebooks
 from sc2lib.workflow.run_directory import RunDirectory
 
 Say = Callable[[str], None]
@@ -98,6 +99,8 @@ def assemble(root: Path, run_dir: Path) -> tuple[dict[str, bytes], dict[str, byt
         titles[stage], found[stage] = chapters.title(joined), manifest
     drawing = picture.draw(landing.boxes(parts, found, run_dir, "../notebooks/"))
     tree["book/_generated/pipeline.md"] = f'```{{raw}} html\n<div class="sc2-picture">{drawing}</div>\n```\n'.encode()
+    tables = landing.parameter_tables(notebooks(root), titles)
+    tree["book/_generated/parameters.md"] = tables.encode()
     tree["book/_generated/run.md"] = landing.run_table(found, _commit(root)).encode()
     tree["book/_generated/chapters.md"] = landing.chapter_table(parts, titles, found).encode()
     return tree, downloads

@@ -1,5 +1,6 @@
 """What the landing page says about a run: the picture with its numbers, the run in one table, the list of chapters."""
 
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ import pyarrow.parquet as pq
 
 from sc2lib.book.picture import Box
 from sc2lib.figures import count, duration, number, size
+from sc2lib.workflow import profiles
 from sc2lib.workflow.manifest import Manifest
+from sc2lib.workflow.project import Notebook
 
 Parts = Mapping[str, str]
 
@@ -85,6 +88,50 @@ def note(manifest: Manifest) -> str:
         f"Profile `{manifest.profile}` · {duration(measured.get('wall_seconds', 0))} on {measured.get('cores', '?')} "
         f"cores · {size(measured.get('peak_memory_bytes', 0))} of memory · sc2lib {manifest.version}"
     )
+
+
+def parameter_tables(declared: Mapping[str, Notebook], titles: Mapping[str, str]) -> str:
+    """Markdown: every knob with unit, range and help, and its value in each profile, grouped by first use."""
+    values = {name: profiles.load(name) for name in profiles.names()}
+    papers = [name for name in values if name.startswith("paper")]
+    others = [name for name in values if name not in papers]
+    groups: dict[str, list[str]] = {"Everywhere": list(profiles.COMMON)}
+    seen = set(profiles.COMMON)
+    for stage, notebook in declared.items():
+        if stage in titles and (own := [name for name in notebook.knobs if name not in seen]):
+            groups[titles[stage]] = own
+            seen.update(own)
+    lines = []
+    for heading, knobs in groups.items():
+        lines += [
+            "",
+            f"## {heading.partition(':')[0]}",
+            "",
+            f"| knob | {' | '.join(others)} | paper |",
+            "| :-- |" + " --: |" * (len(others) + 1),
+        ]
+        for name in knobs:
+            cells = [_value(values[profile][name]) for profile in others]
+            published = list(dict.fromkeys(_value(values[profile][name]) for profile in papers))
+            cells.append(
+                " / ".join(_value(values[profile][name]) for profile in papers) if published[1:] else published[0]
+            )
+            lines.append(f"| {_meaning(profiles.knob(name))} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _meaning(knob: profiles.Knob) -> str:
+    bounds = [f"at least {knob.low:g}"] if knob.low is not None else []
+    bounds += [f"at most {knob.high:g}"] if knob.high is not None else []
+    bounds += [f"one of {', '.join(map(str, knob.choices))}"] if knob.choices else []
+    unit = f" ({knob.unit})" if knob.unit else ""
+    return f"`{knob.name}`{unit}: {'; '.join([knob.help, *bounds])}".replace("|", "\\|")
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, str):
+        return textwrap.shorten(value.replace(",", ", "), 40, placeholder=" …")
+    return f"{value:,.10g}" if isinstance(value, float) else number(value)
 
 
 def _length(manifest: Manifest, run_dir: Path, table: str) -> int:
