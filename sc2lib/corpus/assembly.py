@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sc2lib.corpus.formatting import SourceFile, repository_documents
-from sc2lib.corpus.mixture import is_kept
+from sc2lib.corpus.mixture import count_documents, is_kept
 from sc2lib.documents.records import Document, table
 from sc2lib.documents.repositories import split_by_repository
 from sc2lib.documents.sources import CODE, routed, select
@@ -31,8 +31,8 @@ def assemble(
     seed: int,
     metadata_rate: float,
     max_document_bytes: int | None,
-) -> pa.Table:
-    """The DOCUMENTS of one bucket: a repository's code formatted, documents that exist already passed on.
+) -> tuple[pa.Table, pa.Table]:
+    """The DOCUMENTS of one bucket, and their MIXTURE: code is formatted, existing documents are passed on.
 
     `tables` are the bucket's ROUTED tables, and DOCUMENTS tables of the stage before.
     """
@@ -45,4 +45,5 @@ def assemble(
     for name, members in repositories.items():
         split = "validation" if name in validation else "train"
         made += repository_documents(name, members, split, seed, metadata_rate, max_document_bytes)
-    return pa.concat_tables([table(made), *ready])
+    documents = pa.concat_tables([table(made), *ready])
+    return documents, count_documents(documents)

@@ -4,7 +4,7 @@ Paper sheet, section 4. The natural distribution is kept, except that a few lang
 keeping each file of the language with one probability, decided by a hash, so no worker needs to know the others.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -63,6 +63,45 @@ PAPER_LANGUAGES = {
     "PHP": 183.70, "PowerShell": 2.46, "Python": 191.61, "R": 19.05, "Ruby": 23.38, "Rust": 12.43, "Scala": 11.30,
     "Shell": 13.51, "SQL": 35.75, "Swift": 22.32, "TeX": 30.01, "TypeScript": 49.14, "Visual Basic": 7.48,
 }  # fmt: skip
+
+
+# What the documents hold: one row for each source, language and split.
+MIXTURE = pa.schema(
+    [
+        ("source", pa.string()),
+        ("language", pa.string()),
+        ("split", pa.string()),
+        ("files", pa.int64()),
+        ("bytes", pa.int64()),
+    ]
+)
+
+
+def count_documents(documents: pa.Table) -> pa.Table:
+    """Files and bytes of text by source, language and split of a DOCUMENTS table, as a MIXTURE table.
+
+    A file's text is its segment and those that follow, up to the next file's; paths before the code count.
+    """
+    totals: dict[tuple[str, str, str], list[int]] = {}
+    for batch in documents.to_batches(max_chunksize=64):
+        for row in batch.to_pylist():
+            starts = [file["segment"] for file in row["files"]] + [len(row["segments"])]
+            for file, following in zip(row["files"], starts[1:], strict=True):
+                key = (row["source"], file["language"] or "unknown", row["split"])
+                total = totals.setdefault(key, [0, 0])
+                total[0] += 1
+                total[1] += sum(len(part["text"].encode()) for part in row["segments"][file["segment"] : following])
+    rows = [dict(zip(MIXTURE.names, (*key, *total), strict=True)) for key, total in sorted(totals.items())]
+    return pa.Table.from_pylist(rows, schema=MIXTURE)
+
+
+def add_up(tables: Iterable[pa.Table]) -> pa.Table:
+    """The sum of MIXTURE tables, largest first within a source."""
+    keys = ["source", "language", "split"]
+    summed = pa.concat_tables(tables).group_by(keys).aggregate([("files", "sum"), ("bytes", "sum")])
+    summed = summed.select([*keys, "files_sum", "bytes_sum"]).rename_columns(MIXTURE.names)
+    order = [("source", "ascending"), ("bytes", "descending"), ("language", "ascending"), ("split", "ascending")]
+    return summed.sort_by(order)
 
 
 def count_languages(files: pa.Table) -> dict[str, int]:

@@ -32,8 +32,9 @@ def shortened(text: str, lines: int, columns: int) -> list[str]:
     """At most `lines` lines, without empty ones, of at most `columns` characters; lines left out are counted."""
     found = [line.expandtabs(4) for line in text.split("\n") if line.strip()]
     kept = [line if len(line) <= columns else line[: columns - 1] + "…" for line in found[:lines]]
-    if len(found) > lines:
-        kept.append(f"[{len(found) - lines} more lines]")
+    more = len(found) - lines
+    if more > 0:
+        kept.append(f"[{more} more line{'s' if more > 1 else ''}]")
     return kept
 
 

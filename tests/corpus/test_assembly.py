@@ -31,7 +31,7 @@ def run(archive, shards, buckets, rates=None):
         assembly.distribute(files.slice(start, shards), contents, rates or {}, 1, buckets)
         for start in range(0, files.num_rows, shards)
     ]
-    documents = [assembly.assemble(*(part[bucket] for part in parts), **FORMAT) for bucket in range(buckets)]
+    documents = [assembly.assemble(*(part[bucket] for part in parts), **FORMAT)[0] for bucket in range(buckets)]
     return pa.concat_tables(documents), pa.concat_tables([part[-1] for part in parts])
 
 
@@ -64,6 +64,7 @@ def test_down_sampled_files_leave_a_reason(archive):
 def test_documents_of_the_stage_before_are_passed_on(archive):
     ready = table([Document("documentation", "pypi/z", "train", [(None, "words")])])
     parts = assembly.distribute(*archive, {}, 1, 1)
-    documents = assembly.assemble(parts[0], ready, **FORMAT)
+    documents, mixture = assembly.assemble(parts[0], ready, **FORMAT)
     assert documents.schema == DOCUMENTS
     assert sorted(documents["source"].to_pylist()) == ["code", "code", "code", "documentation"]
+    assert set(mixture["source"].to_pylist()) == {"code"}  # the passed-on document names no file

@@ -4,6 +4,7 @@ import pyarrow as pa
 import pytest
 
 from sc2lib.corpus import mixture
+from sc2lib.documents.records import Document, Provenance, table
 from sc2lib.errors import ParameterError
 
 
@@ -59,3 +60,27 @@ def test_sampling_keeps_its_rate_and_is_nested():
 @pytest.mark.parametrize("language", ["Python", None])
 def test_other_languages_are_kept_whole(language):
     assert all(mixture.is_kept(f"{index:040x}", language, {"JSON": 0.0}, 1) for index in range(100))
+
+
+def test_documents_are_counted_by_source_language_and_split():
+    def origin(language, segment):
+        return Provenance("0" * 40, "/a", language, None, segment)
+
+    code = [("<repo_name>", "a"), ("<file_sep>", "é"), ("<file_sep>", "12")]
+    notebook = [("<jupyter_start>", ""), ("<jupyter_text>", "1"), ("<jupyter_code>", "23")]
+    documents = [
+        Document("code", "a", "train", code, [origin("C", 1), origin("C", 2)]),
+        Document("code", "b", "validation", [("<file_sep>", "123")], [origin(None, 0)]),
+        Document("jupyter_structured", "c", "train", notebook, [origin("Jupyter Notebook", 1)]),
+    ]
+    counted = mixture.count_documents(table(documents))
+    assert counted.schema == mixture.MIXTURE
+    expected = {
+        ("code", "C", "train"): (2, 4),
+        ("code", "unknown", "validation"): (1, 3),
+        ("jupyter_structured", "Jupyter Notebook", "train"): (1, 3),
+    }
+    assert {tuple(row.values())[:3]: tuple(row.values())[3:] for row in counted.to_pylist()} == expected
+    halves = [mixture.count_documents(table(part)) for part in (documents[:1], documents[1:], documents[:1])]
+    assert mixture.add_up(halves).schema == mixture.MIXTURE
+    assert mixture.add_up(halves).to_pylist()[0] == dict(zip(mixture.MIXTURE.names, ("code", "C", "train", 4, 8)))
