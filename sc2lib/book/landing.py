@@ -130,7 +130,7 @@ def _meaning(knob: profiles.Knob) -> str:
 
 def _value(value: Any) -> str:
     if isinstance(value, str):
-        return textwrap.shorten(value.replace(",", ", "), 40, placeholder=" …")
+        return textwrap.shorten(value.replace(",", ", "), 20, placeholder=" …")
     return f"{value:,.10g}" if isinstance(value, float) else number(value)
 
 

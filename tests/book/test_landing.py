@@ -72,4 +72,4 @@ def test_values(value: object, shown: str) -> None:
 
 
 def test_a_long_list_is_cut() -> None:
-    assert landing._value("a,b") == "a, b" and len(landing._value("pypi/rich," * 30)) <= 40
+    assert landing._value("a,b") == "a, b" and len(landing._value("pypi/rich," * 30)) <= 20
