@@ -83,18 +83,32 @@ def generate(
 def sample(logits_BV: Tensor, top_p: float, uniform_B: Tensor) -> Tensor:
     """Draw one token per row by inverting the cumulative distribution at `uniform_B`, numbers in [0, 1).
 
-    With `top_p` below 1 only the nucleus counts: the shortest list of most likely tokens whose
-    probabilities sum to at least `top_p`, renormalised.
+    With `top_p` below 1 only the nucleus counts: the shortest list of most likely tokens whose probabilities sum to at
+    least `top_p` (with all tokens as likely as its last), renormalised.
     """
-    probability_BV, order_BV = logits_BV.double().softmax(dim=1).sort(dim=1, descending=True, stable=True)
-    before_BV = probability_BV.cumsum(dim=1) - probability_BV
-    probability_BV = probability_BV.where(before_BV < top_p, 0)
-    cumulative_BV = probability_BV.cumsum(dim=1)
-    threshold_B1 = uniform_B[:, None].double() * cumulative_BV[:, -1:]
-    last_B1 = (probability_BV > 0).sum(dim=1, keepdim=True) - 1
-    choice_B1 = (cumulative_BV <= threshold_B1).sum(dim=1, keepdim=True).minimum(last_B1)
-    return order_BV.gather(1, choice_B1)[:, 0]
+    probability_BV = logits_BV.softmax(dim=1)
+    if top_p < 1:
+        probability_BV = probability_BV.where(probability_BV >= _nucleus_edge(probability_BV, top_p), 0)
+    cumulative_BV = probability_BV.cumsum(dim=1, dtype=torch.float64)
+    total_B1 = cumulative_BV[:, -1:]
+    threshold_B1 = uniform_B[:, None].double() * total_B1
+    threshold_B1 = threshold_B1.minimum(torch.nextafter(total_B1, torch.zeros_like(total_B1)))
+    return torch.searchsorted(cumulative_BV, threshold_B1, right=True)[:, 0]
+
+
+def _nucleus_edge(probability_BV: Tensor, top_p: float) -> Tensor:
+    """Probability of the least likely token in each row's nucleus, [B, 1]."""
+    sorted_BV = _descending(probability_BV)
+    before_BV = sorted_BV.cumsum(dim=1, dtype=torch.float64) - sorted_BV
+    return sorted_BV.gather(1, (before_BV < top_p).sum(dim=1, keepdim=True) - 1)
     # docs: end-sample
+
+
+def _descending(values_BV: Tensor) -> Tensor:
+    """Rows sorted, largest first. On a CPU by NumPy: it sorts values without their indices, four times as fast."""
+    if values_BV.device.type == "cpu":
+        return torch.from_numpy(-np.sort(-values_BV.numpy(), axis=1))
+    return values_BV.sort(dim=1, descending=True).values
 
 
 def _uniform(seed: int, rows: int, steps: int) -> Tensor:

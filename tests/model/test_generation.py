@@ -71,6 +71,17 @@ def test_sample_follows_the_distribution_and_the_nucleus():
     assert sample(logits, 0.8, uniform).bincount(minlength=4).tolist() == [0, 706, 0, 294]
     assert sample(logits, 0.5, uniform).unique().tolist() == [1]
     assert sample(logits[:1], 0.8, torch.tensor([1.0])).item() == 3
+    assert sample(torch.tensor([[0.0, -torch.inf, 0.0, -torch.inf]]), 1.0, torch.tensor([1.0])).item() == 2
+
+
+def test_the_nucleus_of_a_flat_distribution_over_a_large_vocabulary():
+    generator = torch.Generator().manual_seed(11)
+    logits = 0.1 * torch.randn(1, 5000, generator=generator)
+    drawn = {int(sample(logits, 0.5, torch.tensor([u]))) for u in torch.rand(4000, generator=generator)}
+    probability, order = logits[0].softmax(0).sort(descending=True)
+    nucleus = order[: int((probability.cumsum(0) < 0.5).sum()) + 1].tolist()
+    assert drawn <= set(nucleus)
+    assert len(drawn) > 0.7 * len(nucleus) > 1000
 
 
 @pytest.mark.parametrize(
