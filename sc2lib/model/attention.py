@@ -89,7 +89,7 @@ class AttentionPlan:
             assert window is not None
             mask = _band(window, device)
         elif backend == "flex":
-            mask = _block_mask(length, window, device)
+            mask = _block_mask(length, window, str(device))
         return cls(length, window, backend, mask)
 
 
@@ -182,13 +182,15 @@ def _blocks(x_BHTD: Tensor, size: int, step: int) -> Tensor:
     # docs: end-banded
 
 
-def _block_mask(length: int, window: int | None, device: torch.device) -> Any:
+@functools.lru_cache(maxsize=8)
+def _block_mask(length: int, window: int | None, device: str) -> Any:
+    """Kept between batches: to find the empty tiles costs more than a layer's attention."""
     from torch.nn.attention.flex_attention import create_block_mask
 
     def mask_mod(batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
         return visible(query, key, window)
 
-    return create_block_mask(mask_mod, None, None, length, length, device=device.type)
+    return create_block_mask(mask_mod, None, None, length, length, device=device)
 
 
 @functools.cache
