@@ -75,10 +75,10 @@ def encode_documents(documents: pa.Table, tokenizer: str, seed: int, limits: Map
     """
     encoder = cached(tokenizer)
     columns: dict[str, list] = {name: [] for name in ENCODED.names}
-    for batch in documents.to_batches(max_chunksize=32):
+    pairs = zip(documents["document_id"].to_pylist(), documents["split"].to_pylist(), strict=True)
+    wanted = pa.array([position(name, seed) <= limits[split] for name, split in pairs], pa.bool_())
+    for batch in documents.filter(wanted).to_batches(max_chunksize=32):
         for row in batch.to_pylist():
-            if position(row["document_id"], seed) > limits[row["split"]]:
-                continue
             segments = [(segment["token"], segment["text"]) for segment in row["segments"]]
             ids = np.append(encoder.encode_segments(segments), np.uint16(encoder.end_of_text))
             languages = sorted({file["language"] for file in row["files"] if file["language"]})
