@@ -27,6 +27,7 @@ class Record(Callback):
 
     def __init__(self, metrics: MetricsFile, accumulation: int) -> None:
         self.metrics, self.accumulation = metrics, accumulation
+        self.loss: float | None = None
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self.metrics.rewind(trainer.global_step or None)
@@ -50,6 +51,7 @@ class Record(Callback):
                 f"loss {loss} and gradient norm {norm} at step {step} (samples {samples[0]} to {samples[1] - 1}); "
                 "lower learning_rate or lengthen warmup_steps; the last checkpoint is from before"
             )
+        self.loss = loss
         row = {"tokens": step * config.data.tokens_per_step, "split": "train", "loss": loss}
         self.metrics.log_metrics(row | {"learning_rate": pl_module.step_learning_rate, "grad_norm": norm}, step)
 
@@ -145,17 +147,25 @@ class Speed(Callback):
 class EndOfStep(Callback):
     """Last of the callbacks: restarts the clock of the wait for data and reports progress."""
 
-    def __init__(self, speed: Speed, report: Report | None, accumulation: int) -> None:
-        self.speed, self.report, self.accumulation = speed, report, accumulation
+    def __init__(self, speed: Speed, record: Record, report: Report | None, accumulation: int) -> None:
+        self.speed, self.record, self.report, self.accumulation = speed, record, report, accumulation
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self._report(trainer)
         self.speed.restart()
-        if self.report and trainer.is_global_zero:
-            self.report("training steps", trainer.global_step, trainer.max_steps)
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if self.report and trainer.is_global_zero and not (batch_idx + 1) % self.accumulation:
-            self.report("training steps", trainer.global_step, trainer.max_steps)
+        if not (batch_idx + 1) % self.accumulation:
+            self._report(trainer)
         self.speed.restart()
+
+    def _report(self, trainer: lightning.Trainer) -> None:
+        if self.report and trainer.is_global_zero:
+            self.report(progress_label(self.record.loss), trainer.global_step, trainer.max_steps)
+
+
+def progress_label(loss: float | None) -> str:
+    """What a progress line says before the number of the step."""
+    return "training step" if loss is None else f"loss {loss:.2f}, training step"

@@ -65,3 +65,8 @@ def wavelengths(head_size: int, theta: float) -> np.ndarray:
 def largest_angles(head_size: int, theta: float, length: int) -> np.ndarray:
     """The largest angle in turns that each pair reaches between two tokens of a sequence of `length`, [D/2]."""
     return (length - 1) / wavelengths(head_size, theta)
+
+
+def position_bins(length: int, count: int = 14) -> np.ndarray:
+    """Edges of position ranges that widen geometrically, from 0 to `length`."""
+    return np.unique(np.concatenate([[0], np.geomspace(min(16, length), length, count).astype(int)]))

@@ -9,6 +9,7 @@ import ctypes
 import fcntl
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,11 +29,11 @@ from lightning.pytorch.strategies import DDPStrategy, Strategy
 from sc2lib.errors import RunDirectoryError, Sc2Error
 from sc2lib.files import atomic, write_text
 from sc2lib.training import machine
-from sc2lib.training.callbacks import EndOfStep, Record, Report, Speed, Validate
+from sc2lib.training.callbacks import EndOfStep, Record, Report, Speed, Validate, progress_label
 from sc2lib.training.checkpoints import Checkpoints, SaveCheckpoint
 from sc2lib.training.config import TrainingConfig
 from sc2lib.training.data import accumulation
-from sc2lib.training.metrics import MetricsFile, read_metrics
+from sc2lib.training.metrics import MetricsFile, read_metrics, write_metrics
 from sc2lib.training.module import Pretraining
 from sc2lib.training.validation import ValidationWindows
 
@@ -64,6 +65,15 @@ class TrainingRun:
     def metrics_file(self) -> Path:
         """The CSV file behind `metrics`."""
         return self.folder / "metrics.csv"
+
+    def export(self, path: Path) -> None:
+        """Copy the weights and the tokenizer into a folder that transformers and the later stages read."""
+        shutil.copytree(self.model, path)
+        shutil.copyfile(self.config.data.tokenizer, path / "tokenizer.json")
+
+    def export_metrics(self, path: Path) -> None:
+        """Write the METRICS table as Parquet."""
+        write_metrics(path, self.metrics_file)
 
     def metrics(self) -> pa.Table:
         """The METRICS table."""
@@ -150,7 +160,7 @@ def _trainer(config: TrainingConfig, checkpoints: Checkpoints, report: Report | 
         accumulate_grad_batches=parts,
         gradient_clip_val=config.optimizer.gradient_clip,
         logger=metrics,
-        callbacks=[speed, record, validate, save, EndOfStep(speed, report, parts)],
+        callbacks=[speed, record, validate, save, EndOfStep(speed, record, report, parts)],
         default_root_dir=folder,
         deterministic=None,
         use_distributed_sampler=False,
@@ -196,9 +206,10 @@ def _launch(config: TrainingConfig, report: Report | None) -> None:
         try:
             while process.poll() is None:
                 time.sleep(0.5)
-                steps = read_metrics(folder / "metrics.csv")["step"]
-                if report and len(steps):
-                    report("training steps", steps[-1].as_py(), config.optimizer.steps)
+                rows = read_metrics(folder / "metrics.csv")
+                if report and rows.num_rows:
+                    step, loss = rows["step"][-1].as_py(), rows["loss"][-1].as_py()
+                    report(progress_label(loss), step, config.optimizer.steps)
         finally:
             if process.poll() is None:
                 process.terminate()
@@ -217,6 +228,7 @@ def _quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*does not have many workers.*")
+            warnings.filterwarnings("ignore", ".*LeafSpec.*")
             yield
     finally:
         logger.setLevel(level)

@@ -65,12 +65,25 @@ def window_losses(
     windows: ValidationWindows,
     size: int = 8,
     context: AbstractContextManager[object] | None = None,
+    cut: int | None = None,
 ) -> np.ndarray:
-    """`token_losses` of all windows, fp64, [windows, T]; `context` may be an autocast."""
+    """`token_losses` of all windows, fp64, [windows, T]; `context` may be an autocast.
+
+    With `cut` each window is read as pieces of that many tokens, as if nothing came before a piece.
+    """
     device = next(model.parameters()).device
+    parts = []
     with context or nullcontext():
-        parts = [token_losses(model, x.to(device), y.to(device)).cpu() for x, y in windows.batches(size)]
+        for batch in windows.batches(size):
+            tokens_BT, targets_BT = (x.unflatten(1, (-1, cut or windows.length)).flatten(0, 1) for x in batch)
+            losses_BT = token_losses(model, tokens_BT.to(device), targets_BT.to(device))
+            parts.append(losses_BT.view(-1, windows.length).cpu())
     return torch.cat(parts).double().numpy()
+
+
+def autocast(device: str, precision: str) -> AbstractContextManager[object]:
+    """The context in which a model of that training precision computes: "bf16-mixed" or "32-true"."""
+    return torch.autocast(device, torch.bfloat16) if precision == "bf16-mixed" else nullcontext()
 
 
 def byte_lengths(tokenizer: Tokenizer) -> np.ndarray:

@@ -4,7 +4,15 @@ import torch
 
 from sc2lib.model.config import ModelConfig
 from sc2lib.model.transformer import Starcoder2
-from sc2lib.training.positions import LOSS_BY_POSITION, binned, largest_angles, loss_by_position, reshaped, wavelengths
+from sc2lib.training.positions import (
+    LOSS_BY_POSITION,
+    binned,
+    largest_angles,
+    loss_by_position,
+    position_bins,
+    reshaped,
+    wavelengths,
+)
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +57,9 @@ def test_loss_by_position_and_bins() -> None:
     means, errors = binned(losses, np.array([0, 4, 16]))
     assert means == pytest.approx([losses[:, :4].mean(), losses[:, 4:].mean()])
     assert errors[1] < errors[0] < table["standard_error"].to_numpy().mean()
+
+
+def test_position_bins_cover_every_position_once() -> None:
+    for length in (8, 512, 2048):
+        edges = position_bins(length)
+        assert edges[0] == 0 and edges[-1] == length and (np.diff(edges) > 0).all()

@@ -69,3 +69,13 @@ def test_sentinels_are_no_text(corpus: Corpus) -> None:
     assert lengths[:34].sum() == 0
     text = "def f(x):\n    return 'ü'\n"
     assert lengths[tokenizer.encode(text)].sum() == len(text.encode())
+
+
+def test_cutting_a_window_is_reading_its_pieces(corpus: Corpus, model: Starcoder2) -> None:
+    long, short = (ValidationWindows(corpus.validation, length, 10**6) for length in (64, 16))
+    pieces = window_losses(model, short)
+    cut = window_losses(model, long, cut=16)
+    assert cut.ravel() == pytest.approx(pieces.ravel()[: cut.size], abs=1e-5)
+    whole = window_losses(model, long)
+    assert whole[:, :16] == pytest.approx(cut[:, :16], abs=1e-5)
+    assert np.abs(whole[:, 16:] - cut[:, 16:]).max() > 1e-3

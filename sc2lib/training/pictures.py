@@ -1,0 +1,83 @@
+"""Figures of a training run."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from matplotlib.figure import Figure
+
+from sc2lib import figures
+from sc2lib.training.positions import binned
+
+
+def running_mean(values: np.ndarray, width: int) -> np.ndarray:
+    """Mean over the last `width` values (fewer at the start)."""
+    total = np.cumsum(np.insert(values, 0, 0.0))
+    end = np.arange(1, len(values) + 1)
+    begin = np.maximum(0, end - width)
+    means: np.ndarray = (total[end] - total[begin]) / (end - begin)
+    return means
+
+
+def split(metrics: pa.Table, name: str) -> pa.Table:
+    """The rows of one split of a METRICS table."""
+    return metrics.filter(pc.equal(metrics["split"], name))
+
+
+def loss_curve(metrics: pa.Table, lines: Mapping[str, float]) -> Figure:
+    """Training and validation loss against tokens, with named horizontal lines to compare."""
+    train, held_out = split(metrics, "train"), split(metrics, "validation")
+    x, y = train["tokens"].to_numpy(), train["loss"].to_numpy()
+    fig, ax = figures.new(aspect=0.55)
+    ax.plot(x, y, color=figures.BLUE, alpha=0.3, linewidth=0.8)
+    ax.plot(x, running_mean(y, max(1, len(y) // 25)), color=figures.BLUE, label="training, running mean")
+    ax.plot(held_out["tokens"].to_numpy(), held_out["loss"].to_numpy(), "o-", color=figures.ORANGE, label="held out")
+    for name, level in lines.items():
+        ax.axhline(level, color=figures.GREY, linestyle=":")
+        ax.annotate(name, (x[-1], level), ha="right", va="bottom", fontsize=9)
+    ax.set(xlabel="tokens", ylabel="loss, nats per token")
+    figures.ticks(ax.xaxis, figures.count)
+    ax.legend()
+    return fig
+
+
+def gradient_curve(metrics: pa.Table, clip: float) -> Figure:
+    """Norm of the gradient before clipping against tokens."""
+    train = split(metrics, "train")
+    fig, ax = figures.new(aspect=0.35)
+    ax.semilogy(train["tokens"].to_numpy(), train["grad_norm"].to_numpy(), linewidth=0.9)
+    ax.axhline(clip, color=figures.GREY, linestyle=":")
+    ax.set(xlabel="tokens", ylabel="norm of the gradient")
+    figures.ticks(ax.xaxis, figures.count)
+    return fig
+
+
+def loss_by_position_curves(losses: Mapping[str, np.ndarray], edges: np.ndarray, mark: int) -> Figure:
+    """Mean loss of each entry's windows, [windows, T], over the position ranges between `edges`; a line at `mark`."""
+    fig, ax = figures.new(aspect=0.55)
+    middle = np.sqrt(np.maximum(edges[:-1], 1) * edges[1:])
+    for name, values in losses.items():
+        ax.semilogx(middle, binned(values, edges)[0], "o-", markersize=3, label=name)
+    ax.axvline(mark, color=figures.GREY, linestyle=":")
+    ax.set(xlabel="position in the window, tokens", ylabel="loss, nats per token")
+    figures.ticks(ax.xaxis, figures.number)
+    ax.legend()
+    return fig
+
+
+def difference_curves(differences: Mapping[str, np.ndarray], edges: np.ndarray, mark: int) -> Figure:
+    """Paired differences of loss, [windows, T], by position, with bars of two standard errors over windows."""
+    fig, ax = figures.new(aspect=0.55)
+    middle = np.sqrt(np.maximum(edges[:-1], 1) * edges[1:])
+    for index, (name, values) in enumerate(differences.items()):
+        mean, error = binned(values, edges)
+        shift = 1 + 0.03 * (index - len(differences) / 2)
+        ax.errorbar(middle * shift, mean, 2 * error, fmt="o-", markersize=3, linewidth=1.2, elinewidth=0.8, label=name)
+    ax.set_xscale("log")
+    ax.axhline(0, color=figures.GREY, linewidth=0.8)
+    ax.axvline(mark, color=figures.GREY, linestyle=":")
+    ax.set(xlabel="position in the window, tokens", ylabel="difference in loss, nats per token")
+    figures.ticks(ax.xaxis, figures.number)
+    ax.legend()
+    return fig

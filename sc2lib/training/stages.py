@@ -1,0 +1,87 @@
+"""From the knobs of a profile to the configuration of a training stage."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sc2lib.corpus.fim import FimRates
+from sc2lib.model.config import ModelConfig
+from sc2lib.training.config import DataConfig, OptimizerConfig, RunConfig, TrainingConfig
+
+SHAPE = (
+    *("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads"),
+    *("tie_word_embeddings", "rope_theta"),
+)
+MACHINE = ("devices", "strategy", "precision", "threads", "checkpoint_every_steps")
+
+
+# docs: start-first-stage
+def first_stage(knobs: Mapping[str, Any], tokens: Path, folder: Path) -> TrainingConfig:
+    """Chapter 12. `tokens` is the folder of 09_tokenizer, `folder` takes the files of the run."""
+    optimizer = OptimizerConfig(
+        steps=knobs["training_steps"],
+        learning_rate=knobs["learning_rate"],
+        minimum_learning_rate=knobs["learning_rate"] / 10,
+        warmup_steps=knobs["warmup_steps"],
+    )
+    length = knobs["sequence_length"]
+    shape = {name: knobs[name] for name in SHAPE}
+    return TrainingConfig(
+        model=ModelConfig(vocab_size=knobs["vocabulary_size"], max_position_embeddings=length, **shape),
+        data=_data(knobs, tokens, length, knobs["batch_size"], knobs["micro_batch_size"], knobs["validation_windows"]),
+        optimizer=optimizer,
+        run=_run(knobs, folder, knobs["validate_every_steps"]),
+    )
+
+
+# docs: end-first-stage
+
+
+# docs: start-second-stage
+def second_stage(
+    knobs: Mapping[str, Any], first: ModelConfig, weights: Path, tokens: Path, folder: Path
+) -> TrainingConfig:
+    """Chapter 13, from the model of the first stage, whose weights lie in the folder `weights`.
+
+    The length, the window and the RoPE base change, and the windows come in another order.
+    """
+    length = knobs["long_sequence_length"]
+    model = first.replace(
+        max_position_embeddings=length, rope_theta=knobs["long_rope_theta"], sliding_window=knobs["sliding_window"]
+    )
+    sizes = (knobs["long_batch_size"], knobs["long_micro_batch_size"], min(8, knobs["long_validation_windows"]))
+    optimizer = OptimizerConfig(
+        steps=knobs["long_training_steps"],
+        learning_rate=knobs["long_learning_rate"],
+        minimum_learning_rate=knobs["long_learning_rate"] / 10,
+        warmup_steps=knobs["long_warmup_steps"],
+    )
+    return TrainingConfig(
+        model=model,
+        data=_data({**knobs, "seed": knobs["seed"] + 1}, tokens, length, *sizes),
+        optimizer=optimizer,
+        run=_run(knobs, folder, max(1, knobs["long_training_steps"] // 4)),
+        initial_model=str(weights),
+    )
+
+
+# docs: end-second-stage
+
+
+def _data(knobs: Mapping[str, Any], tokens: Path, length: int, batch: int, micro: int, held_out: int) -> DataConfig:
+    return DataConfig(
+        train=str(tokens / "train.bin"),
+        validation=str(tokens / "validation.bin"),
+        tokenizer=str(tokens / "tokenizer.json"),
+        sequence_length=length,
+        batch_size=batch,
+        micro_batch_size=micro,
+        validation_windows=held_out,
+        fim=FimRates(rate=knobs["fim_rate"]),
+        seed=knobs["seed"],
+    )
+
+
+def _run(knobs: Mapping[str, Any], folder: Path, validate_every_steps: int) -> RunConfig:
+    machine = {name: knobs[name] for name in MACHINE}
+    return RunConfig(folder=str(folder), validate_every_steps=validate_every_steps, **machine)

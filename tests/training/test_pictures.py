@@ -1,0 +1,35 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from sc2lib import figures
+from sc2lib.training.metrics import METRICS
+from sc2lib.training.pictures import (
+    difference_curves,
+    gradient_curve,
+    loss_by_position_curves,
+    loss_curve,
+    running_mean,
+)
+
+
+def test_running_mean_equals_the_loop() -> None:
+    values = np.random.default_rng(0).normal(size=50)
+    expected = [values[max(0, k - 6) : k + 1].mean() for k in range(50)]
+    assert running_mean(values, 7) == pytest.approx(expected)
+
+
+def test_figures_are_drawn() -> None:
+    """Every curve, label and line of the figures is there."""
+    train = [{"step": k, "tokens": 10 * k, "split": "train", "loss": 5 / k, "grad_norm": 1 / k} for k in range(1, 9)]
+    held_out = [{"step": k, "tokens": 10 * k, "split": "validation", "loss": 6.0} for k in (0, 8)]
+    metrics = pa.Table.from_pylist(train + held_out, schema=METRICS)
+    svg = figures.svg(loss_curve(metrics, {"unigram": 5.0}), "fig-a")
+    assert svg == figures.svg(loss_curve(metrics, {"unigram": 5.0}), "fig-a")
+    axes = loss_curve(metrics, {"unigram": 5.0}).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["unigram"] and len(axes.lines) == 4
+    assert len(gradient_curve(metrics, 1.0).axes[0].lines) == 2
+    losses = np.random.default_rng(0).normal(5, 1, (6, 32))
+    edges = np.array([0, 4, 16, 32])
+    assert len(loss_by_position_curves({"a": losses, "b": losses}, edges, 16).axes[0].lines) == 3
+    assert len(difference_curves({"a": losses}, edges, 16).axes[0].lines) == 3
