@@ -40,7 +40,8 @@ def read(path: Path) -> Any:
 def join(source: Path, executed: Path, command: str, places: Mapping[str, str]) -> Any:
     """The chapter as it may be published and downloaded: current prose, code with the outputs it gave.
 
-    `command` is what the message of a StageError tells the reader to run. A copy that holds an error is refused.
+    What went to stderr (warnings, progress bars) is not published. `command` is what the message of a StageError
+    tells the reader to run. A copy that holds an error is refused.
     `places` maps folders of this machine to what stands for them in public: no page shows where it was made.
     """
     if not executed.exists():
@@ -60,7 +61,8 @@ def join(source: Path, executed: Path, command: str, places: Mapping[str, str]) 
             raise StageError(f"{executed} was made by other code than {source} (cell {cell.id}); run: {command}")
         if any(output.output_type == "error" for output in twin.outputs):
             raise ChainError(f"{executed}, cell {cell.id}, holds an error; run: {command}")
-        cell.outputs, cell.execution_count = twin.outputs, twin.execution_count
+        cell.outputs = [output for output in twin.outputs if output.get("name") != "stderr"]
+        cell.execution_count = twin.execution_count
         if "parameters" in _tags(cell):
             cells += injected
     for cell in injected:

@@ -73,6 +73,7 @@ def executed(source: Path, tmp_path: Path) -> Path:
     ran.cells[-1].outputs = [
         nbformat.v4.new_output("display_data", data={"image/svg+xml": svg()}, metadata=about),
         nbformat.v4.new_output("display_data", data={"text/markdown": "*Loss*"}, metadata={"sc2_caption": "fig-loss"}),
+        nbformat.v4.new_output("stream", name="stderr", text="a warning\n"),
         nbformat.v4.new_output("stream", name="stdout", text=f"read {tmp_path}/data\n"),
     ]
     ran.cells[-1].execution_count = 3
