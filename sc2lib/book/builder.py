@@ -74,7 +74,10 @@ def assemble(root: Path, run_dir: Path) -> tuple[dict[str, bytes], dict[str, byt
     for folder, suffixes in (("book", ()), ("sc2lib", LISTED)):
         for path in sorted((root / folder).rglob("*")):
             if path.is_file() and (not suffixes or path.suffix in suffixes) and "__pycache__" not in path.parts:
-                tree[path.relative_to(root).as_posix()] = path.read_bytes()
+                content = path.read_bytes()
+                # literalinclude would show the blank lines before an end marker
+                tidy = re.sub(rb"\n\s*\n( *# docs: end)", rb"\n\1", content) if path.suffix == ".py" else content
+                tree[path.relative_to(root).as_posix()] = tidy
     downloads: dict[str, bytes] = {}
     titles: dict[str, str] = {}
     found: dict[str, manifests.Manifest] = {}

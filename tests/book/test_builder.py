@@ -74,6 +74,14 @@ def test_a_book_is_built_once_and_a_warning_leaves_it_alone(clone: Path) -> None
     assert not list((run / "book").glob(".tmp-*"))
 
 
+def test_shown_code_ends_with_code(clone: Path) -> None:
+    (clone / "sc2lib" / "shown.py").write_text(
+        "# docs: start-x\na = 1\n\n\n# docs: end-x\n\n\nb = 2\n", encoding="utf-8"
+    )
+    tree, _ = assemble(clone, clone / "runs" / "laptop")
+    assert tree["sc2lib/shown.py"] == b"# docs: start-x\na = 1\n# docs: end-x\n\n\nb = 2\n"
+
+
 def test_a_chapter_that_has_not_run_names_its_command(clone: Path) -> None:
     (clone / "runs/laptop/notebooks/01_archive.ipynb").unlink()
     with pytest.raises(StageError, match=r"01_archive has no executed copy.*run: sc2 run --profile laptop"):
