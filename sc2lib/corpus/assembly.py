@@ -1,6 +1,6 @@
 """The training documents of a run: a shuffle that brings the files of a repository together, then formatting."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from sc2lib.corpus.formatting import SourceFile, repository_documents
 from sc2lib.corpus.mixture import count_documents, is_kept
 from sc2lib.documents.records import Document, table
-from sc2lib.documents.repositories import split_by_repository
+from sc2lib.documents.repositories import HeldOut, split_by_repository
 from sc2lib.documents.sources import CODE, routed, select
 from sc2lib.tables import DOCUMENTS, removed
 
@@ -27,7 +27,7 @@ def distribute(
 
 def assemble(
     *tables: pa.Table,
-    validation: Collection[str],
+    held_out: HeldOut,
     seed: int,
     metadata_rate: float,
     max_document_bytes: int | None,
@@ -39,11 +39,11 @@ def assemble(
     ready = [one.cast(DOCUMENTS) for one in tables if "segments" in one.column_names]
     files = pa.concat_tables([one for one in tables if "segments" not in one.column_names])
     made: list[Document] = []
-    repositories: dict[str, list[SourceFile]] = {}
+    members: dict[tuple[str, str], list[SourceFile]] = {}
     for row in files.sort_by([("repo_name", "ascending"), ("blob_id", "ascending")]).to_pylist():
-        repositories.setdefault(row.pop("repo_name"), []).append(SourceFile(**row))
-    for name, members in repositories.items():
-        split = "validation" if name in validation else "train"
-        made += repository_documents(name, members, split, seed, metadata_rate, max_document_bytes)
+        name = row.pop("repo_name")
+        members.setdefault((name, held_out.split(name, row["blob_id"])), []).append(SourceFile(**row))
+    for (name, split), found in members.items():
+        made += repository_documents(name, found, split, seed, metadata_rate, max_document_bytes)
     documents = pa.concat_tables([table(made), *ready])
     return documents, count_documents(documents)

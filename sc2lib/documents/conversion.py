@@ -5,7 +5,7 @@ a reason for every file that makes none.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from sc2lib.curation.redaction import redact_shard
 from sc2lib.documents import documentation, notebooks
 from sc2lib.documents.records import Document, Provenance, Segment, table
-from sc2lib.documents.repositories import split_by_repository
+from sc2lib.documents.repositories import HeldOut, split_by_repository
 from sc2lib.documents.sources import DOCUMENTATION, NOTEBOOK, routed, select, source_of
 from sc2lib.tables import REMOVED
 
@@ -49,7 +49,7 @@ def collect(
     return split_by_repository(pa.concat_tables(parts), buckets)
 
 
-def convert(*tables: pa.Table, validation: Collection[str]) -> tuple[pa.Table, pa.Table]:
+def convert(*tables: pa.Table, held_out: HeldOut) -> tuple[pa.Table, pa.Table]:
     """Documents of one bucket of repositories, and the REMOVED rows of what gave none."""
     documents: list[Document] = []
     removed: list[dict[str, Any]] = []
@@ -57,7 +57,7 @@ def convert(*tables: pa.Table, validation: Collection[str]) -> tuple[pa.Table, p
     for row in pa.concat_tables(tables).sort_by([("repo_name", "ascending"), ("blob_id", "ascending")]).to_pylist():
         drop = partial(_removed, row)
         if source_of(row["path"], row["language"]) == NOTEBOOK:
-            documents += _notebook(row, "validation" if row["repo_name"] in validation else "train", removed, drop)
+            documents += _notebook(row, held_out.split(row["repo_name"], row["blob_id"]), removed, drop)
             continue
         page = _page(row)
         if len(page.text) < documentation.SHORTEST_PAGE:
@@ -68,7 +68,7 @@ def convert(*tables: pa.Table, validation: Collection[str]) -> tuple[pa.Table, p
             pages[row["repo_name"]].append(page)
     for name, found in pages.items():
         if found:
-            documents.append(documentation.document(name, found, "validation" if name in validation else "train"))
+            documents.append(documentation.document(name, found, held_out.split(name)))
     return table(documents), pa.Table.from_pylist(removed, schema=REMOVED)
 
 

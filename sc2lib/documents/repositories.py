@@ -6,6 +6,7 @@ when others come or go.
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -18,13 +19,33 @@ def unit(*parts: object) -> float:
 
 
 # docs: start-split
-def validation_repositories(names: Iterable[str], fraction: float, seed: int) -> frozenset[str]:
-    """Repositories held out for validation: those whose hash falls below `fraction`, and at least one of several."""
+def below(names: Iterable[str], fraction: float, seed: int) -> frozenset[str]:
+    """The names whose hash falls below `fraction`; at least one of several, unless `fraction` is 0."""
     draws = sorted((unit(seed, "split", name), name) for name in set(names))
-    held_out = [name for draw, name in draws if draw < fraction]
-    if not held_out and fraction > 0 and len(draws) > 1:
-        held_out = [draws[0][1]]
-    return frozenset(held_out)
+    found = [name for draw, name in draws if draw < fraction]
+    if not found and fraction > 0 and len(draws) > 1:
+        found = [draws[0][1]]
+    return frozenset(found)
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What is kept for validation: whole repositories, or single files when there is only one repository."""
+
+    repositories: frozenset[str]
+    blobs: frozenset[str] = frozenset()
+
+    @classmethod
+    def choose(cls, files: pa.Table, fraction: float, seed: int) -> "HeldOut":
+        """Choose from a FILES table (columns repo_name and blob_id), by hashes of names."""
+        names = files["repo_name"].unique().to_pylist()
+        if len(names) == 1:
+            return cls(frozenset(), below(files["blob_id"].to_pylist(), fraction, seed))
+        return cls(below(names, fraction, seed))
+
+    def split(self, repo_name: str | None, blob_id: str | None = None) -> str:
+        """The split of a repository, or of one file of it: "train" or "validation"."""
+        return "validation" if repo_name in self.repositories or blob_id in self.blobs else "train"
 
 
 # docs: end-split

@@ -5,9 +5,10 @@ import pytest
 
 from sc2lib.corpus import assembly
 from sc2lib.documents.records import Document, table
+from sc2lib.documents.repositories import HeldOut
 from sc2lib.tables import CONTENTS, DOCUMENTS, FILES
 
-FORMAT = {"validation": ["pypi/b"], "seed": 1, "metadata_rate": 0.5, "max_document_bytes": None}
+FORMAT = {"held_out": HeldOut(frozenset(["pypi/b"])), "seed": 1, "metadata_rate": 0.5, "max_document_bytes": None}
 
 
 @pytest.fixture
@@ -68,3 +69,15 @@ def test_documents_of_the_stage_before_are_passed_on(archive):
     assert documents.schema == DOCUMENTS
     assert sorted(documents["source"].to_pylist()) == ["code", "code", "code", "documentation"]
     assert set(mixture["source"].to_pylist()) == {"code"}  # the passed-on document names no file
+
+
+def test_held_out_files_of_a_single_repository_make_a_document_of_their_own(archive):
+    files, contents = archive
+    files = files.filter(pa.compute.equal(files["repo_name"], "pypi/a"))
+    held_out = HeldOut.choose(files, 0.3, seed=1)
+    (part, *_) = assembly.distribute(files, contents, {}, 1, 1)
+    documents, _ = assembly.assemble(part, **FORMAT | {"held_out": held_out})
+    by_split = {row["split"]: {file["blob_id"] for file in row["files"]} for row in documents.to_pylist()}
+    code = {row["blob_id"] for row in files.to_pylist() if row["language"] != "Jupyter Notebook"}
+    assert by_split["validation"] == held_out.blobs & code
+    assert by_split["train"] == code - held_out.blobs

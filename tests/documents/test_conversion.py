@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from sc2lib.documents import conversion
-from sc2lib.documents.repositories import bucket_of
+from sc2lib.documents.repositories import HeldOut, bucket_of
 from sc2lib.documents.sources import ROUTED
 from sc2lib.tables import CONTENTS, DOCUMENTS, FILES, REMOVED
 
@@ -74,7 +74,9 @@ def test_convert_makes_both_forms_of_a_notebook_and_one_documentation_a_project(
         ("pypi/x", "/docs/a.md", "Markdown", LONG + "a"),
         ("pypi/held-out", "/docs/c.md", "Markdown", LONG + "c"),
     )
-    documents, removed = conversion.convert(found.slice(0, 2), found.slice(2), validation=["pypi/held-out"])
+    documents, removed = conversion.convert(
+        found.slice(0, 2), found.slice(2), held_out=HeldOut(frozenset(["pypi/held-out"]))
+    )
     assert documents.schema == DOCUMENTS
     assert removed.num_rows == 0
     rows = {(row["source"], row["repo_name"]): row for row in documents.to_pylist()}
@@ -106,7 +108,7 @@ def test_convert_makes_both_forms_of_a_notebook_and_one_documentation_a_project(
 )
 def test_what_makes_no_document_leaves_a_reason(rows, reasons):
     found = routed(*rows)
-    documents, removed = conversion.convert(found, validation=[])
+    documents, removed = conversion.convert(found, held_out=HeldOut(frozenset()))
     assert removed.schema == REMOVED
     assert sorted(removed["reason"].to_pylist()) == reasons
     assert documents.num_rows == len(rows) - 1
@@ -115,5 +117,5 @@ def test_what_makes_no_document_leaves_a_reason(rows, reasons):
 def test_the_partition_of_the_input_does_not_matter():
     rows = [("r", f"/docs/{index}.md", "Markdown", f"{LONG}{index}") for index in range(6)]
     found = routed(*rows)
-    whole = conversion.convert(found, validation=[])[0]
-    assert conversion.convert(found.slice(3), found.slice(0, 3), validation=[])[0] == whole
+    whole = conversion.convert(found, held_out=HeldOut(frozenset()))[0]
+    assert conversion.convert(found.slice(3), found.slice(0, 3), held_out=HeldOut(frozenset()))[0] == whole
