@@ -50,10 +50,10 @@ def _receive(descriptor: int) -> "Any":
 
 
 def _send(descriptor: int, message: list[object]) -> None:
-    try:
-        data = dumps(message)
-    except RecursionError:
-        data = dumps([message[0], None, "RecursionError"])
+    _write(descriptor, dumps(message))
+
+
+def _write(descriptor: int, data: bytes) -> None:
     data = len(data).to_bytes(4, "big") + data
     while data:
         data = data[os.write(descriptor, data) :]
@@ -68,6 +68,13 @@ def _failure(error: BaseException) -> list[object]:
     return [kind, type(error).__name__[:80], text]
 
 
+def _answer(value: object) -> bytes:
+    try:
+        return dumps(["value", value])
+    except RecursionError:  # a cycle, or too deep a nest: equal to nothing
+        return dumps(["value", object()])
+
+
 def main(limits: list[int]) -> None:
     """Serve one candidate: its source and name arrive first, then (arguments, keywords) of each call."""
     _limit(*limits)
@@ -78,11 +85,12 @@ def main(limits: list[int]) -> None:
     _send(outgoing, ["ready"])
     source, entry_point = _receive(incoming)
     try:
-        code = compile(source, "<candidate>", "exec")
+        code = compile(source, "<candidate>", "exec", optimize=0)
     except BaseException as error:
         _send(outgoing, ["no_parse", *_failure(error)[1:]])
         return
-    namespace: dict[str, Any] = {"__name__": "candidate", "__builtins__": __builtins__}
+    module = sys.modules["candidate"] = type(sys)("candidate")  # where dataclasses and pickle look a name up
+    namespace = vars(module)
     try:
         exec(code, namespace)
         candidate = namespace[entry_point]
@@ -93,7 +101,7 @@ def main(limits: list[int]) -> None:
     while True:
         arguments, keywords = _receive(incoming)
         try:
-            answer = ["value", candidate(*arguments, **keywords)]
+            answer = _answer(candidate(*arguments, **keywords))
         except BaseException as error:
-            answer = _failure(error)
-        _send(outgoing, answer)
+            answer = dumps(_failure(error))
+        _write(outgoing, answer)

@@ -161,14 +161,16 @@ class Judge:
     def judge_program(self, problem: Problem, program: str) -> Verdict:
         """Judge a whole program; it must define ``problem.entry_point``. Never raises for what a program does."""
         started = time.monotonic()
-        process = self.sandbox.start(_jailed_source(self.limits))
         try:
-            status, detail = self._verdict(problem, program, process)
-        finally:
-            process.kill()
-            process.communicate()
-        detail = ADDRESS.sub("0x…", detail)[:200]  # the same fault must read the same in every run
-        return Verdict(status, detail, round(time.monotonic() - started, 4))
+            process = self.sandbox.start(_jailed_source(self.limits))
+        except OSError as error:  # no process or file descriptor left on this machine
+            status, detail = Status.HARNESS_ERROR, f"the sandbox did not start: {error}"
+        else:
+            try:
+                status, detail = self._verdict(problem, program, process)
+            finally:
+                self.sandbox.end(process)
+        return Verdict(status, _line(detail), round(time.monotonic() - started, 4))
 
     def _verdict(self, problem: Problem, program: str, process: subprocess.Popen[bytes]) -> tuple[Status, str]:
         # Starting is our affair and gets its own time, so that a busy machine fails no candidate.
@@ -203,9 +205,11 @@ class Judge:
 
     def _check(self, problem: Problem, candidate: Candidate) -> None:
         namespace: dict[str, Any] = {"__builtins__": _seeded_builtins(self.seed)}
-        exec(compile(problem.prompt, problem.task_id, "exec"), namespace)  # helpers such as HumanEval/32's poly
+        # Optimization stays off: under python -O the test would lose its asserts and everything would pass.
+        compiled = functools.partial(compile, filename=problem.task_id, mode="exec", optimize=0)
+        exec(compiled(problem.prompt), namespace)  # helpers such as HumanEval/32's poly
         namespace[problem.entry_point] = candidate
-        exec(compile(problem.test, problem.task_id, "exec"), namespace)
+        exec(compiled(problem.test), namespace)
         namespace["check"](candidate)
 
     def judge_all(
@@ -238,6 +242,12 @@ class Judge:
         """
         slowest = max(verdict.seconds for verdict in verdicts)
         return replace(self, limits=replace(self.limits, seconds=max(self.limits.seconds, factor * slowest)))
+
+
+def _line(text: str) -> str:
+    """The start of a hostile text as one printable line; the same fault reads the same in every run."""
+    line = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text[:400])
+    return ADDRESS.sub("0x…", line)[:200]
 
 
 @functools.lru_cache

