@@ -77,7 +77,7 @@ def _data(knobs: Mapping[str, Any], tokens: Path, length: int, batch: int, micro
         batch_size=batch,
         micro_batch_size=micro,
         validation_windows=held_out,
-        fim=FimRates(rate=knobs["fim_rate"]),
+        fim=FimRates(knobs["fim_rate"], knobs["fim_fragment_rate"], knobs["fim_spm_rate"]),
         seed=knobs["seed"],
     )
 
