@@ -15,6 +15,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sc2lib.attribution.lexing import Tokens, lex
@@ -66,9 +67,11 @@ class Run:
 def build_part(folder: Path, files: pa.Table, guarantee: Guarantee) -> None:
     """Index INDEXED rows into `folder`. Memory: the texts once, and 16 bytes a fingerprint."""
     folder.mkdir(parents=True, exist_ok=True)
-    hashes, owners, positions = [], [], []
+    hashes, owners, positions, total = [], [], [], 0
     for number, text in enumerate(files["text"]):
-        grams = gram_hashes(lex(text.as_buffer().to_pybytes()).hashes, guarantee.gram_tokens)
+        tokens = lex(text.as_buffer().to_pybytes()).hashes
+        total += len(tokens)
+        grams = gram_hashes(tokens, guarantee.gram_tokens)
         kept = winnow(grams, guarantee.window)
         hashes.append(grams[kept])
         owners.append(np.full(len(kept), number, np.uint32))
@@ -81,9 +84,10 @@ def build_part(folder: Path, files: pa.Table, guarantee: Guarantee) -> None:
     texts = files.select(["text"]).combine_chunks()
     with pa.OSFile(str(folder / "texts.arrow"), "wb") as sink, pa.ipc.new_file(sink, texts.schema) as writer:
         writer.write_table(texts)
-    # Parquet keeps the schema's metadata: an index says itself what it guarantees.
-    about = files.drop_columns(["text"]).replace_schema_metadata({"guarantee": json.dumps(asdict(guarantee))})
-    pq.write_table(about, folder / "files.parquet", compression="zstd")
+    # Parquet keeps the schema's metadata: an index says itself what it holds and what it guarantees.
+    about = {"guarantee": json.dumps(asdict(guarantee)), "tokens": str(total)}
+    facts = files.drop_columns(["text"]).replace_schema_metadata(about)
+    pq.write_table(facts, folder / "files.parquet", compression="zstd")
 
 
 class Part:
@@ -96,12 +100,19 @@ class Part:
             table = pa.ipc.open_file(pa.memory_map(str(folder / "texts.arrow"))).read_all()
             self.files = pq.read_table(folder / "files.parquet", partitioning=None)
             self.guarantee = Guarantee(**json.loads(self.files.schema.metadata[b"guarantee"]))
+            self.token_count = int(self.files.schema.metadata[b"tokens"])
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
             raise InputError(f"{folder} is no part of an attribution index ({error}); run 17_attribution") from error
         self.texts = table["text"]
         self.tokens = lru_cache(maxsize=256)(self._tokens)
 
+    @property
+    def text_bytes(self) -> int:
+        """Bytes of all texts."""
+        return int(pc.sum(pc.binary_length(self.texts)).as_py() or 0)
+
     def text(self, file: int) -> bytes:
+        """UTF-8 bytes of a file, by its number."""
         return self.texts[file].as_buffer().to_pybytes()
 
     def _tokens(self, file: int) -> Tokens:

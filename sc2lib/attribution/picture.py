@@ -9,7 +9,7 @@ from sc2lib import figures
 from sc2lib.attribution.index import Span
 
 COLUMNS = 96  # longer lines are cut in the picture
-CHARACTER_POINTS = 8.4  # the font whose characters fill COLUMNS over the width of the page
+CHARACTER_POINTS = 8.8  # the font whose characters fill COLUMNS over the width of the page
 LINE_INCHES, LEGEND_INCHES = 0.16, 0.2
 
 

@@ -1,10 +1,13 @@
 """What a run cost: one row per finished stage, from the manifests."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from sc2lib.errors import InputError
+from sc2lib.files import sha256
 from sc2lib.workflow.manifest import Manifest
 
 COSTS = pa.schema(
@@ -50,14 +53,40 @@ def costs(manifests: Mapping[str, Manifest]) -> pa.Table:
 
 
 def rates(manifests: Mapping[str, Manifest]) -> pa.Table:
-    """RATES rows: every number a stage measured under a name that ends in ``_per_second``, at any depth."""
+    """RATES rows: every number a stage measured under a name with ``_per_second`` in it, at any depth."""
     rows = [
         {"stage": stage, "rate": name, "per_second": float(value)}
         for stage in sorted(manifests)
         for name, value in _numbers(manifests[stage].measured)
-        if name.endswith("_per_second")
+        if "_per_second" in name
     ]
     return pa.Table.from_pylist(rows, schema=RATES)
+
+
+def unchanged(run: Path, manifests: Mapping[str, Manifest], limit_bytes: int = 64 << 20) -> tuple[int, int]:
+    """Hash the outputs of the run again, smallest first until `limit_bytes`; return how many files and bytes.
+
+    Raises InputError for the first that differs from its manifest.
+    """
+    entries = [
+        (entry["bytes"], stage, entry["path"], entry["sha256"])
+        for stage, manifest in manifests.items()
+        for output in manifest.outputs.values()
+        for entry in output
+    ]
+    files = total = 0
+    for size, stage, path, digest in sorted(entries):
+        if total + size > limit_bytes:
+            break
+        if sha256(run / stage / path) != digest:
+            raise InputError(f"{run / stage / path} is not what {stage} wrote; run the stage again with --force")
+        files, total = files + 1, total + size
+    return files, total
+
+
+def amdahl(share: float, speed_up: float) -> float:
+    """How much faster a whole becomes when `share` of its time (0 to 1) runs `speed_up` times faster (Amdahl 1967)."""
+    return 1 / (1 - share + share / speed_up)
 
 
 def _numbers(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, float]]:

@@ -116,6 +116,12 @@ def write_infilling(
     write_parquet(path, score(tasks, completions))
 
 
+def excerpt(text: str, characters: int = 60) -> str:
+    """The start of a text as one line of inline code for a Markdown table."""
+    line = " ⏎ ".join(part.strip() for part in text.strip().splitlines())[:characters].replace("`", "′").strip()
+    return f"`{line}`" if line else "(empty)"
+
+
 def _generator(seed: int, blob_id: str, kind: str = "") -> np.random.Generator:
     return np.random.default_rng([seed, int(blob_id[:15], 16), *kind.encode()])
 

@@ -139,6 +139,13 @@ def test_offsets_are_characters_and_odd_text_does_no_harm(library):
     assert library.longest_run("nothing of this kind") == 0
 
 
+def test_an_index_knows_its_size(library):
+    texts = [inspect.getsource(module).encode() for module in MODULES]
+    assert library.parts[0].text_bytes == sum(map(len, texts))
+    assert library.parts[0].token_count == sum(len(naive_lex(text)) for text in texts)
+    assert library.parts[0].guarantee == Guarantee(8, 24)
+
+
 def test_an_empty_part_and_a_broken_one(tmp_path):
     assert build(tmp_path / "empty", [], Guarantee(8, 24)).lookup("def f(): pass " * 20) == []
     build(tmp_path / "broken", ["x"], Guarantee(8, 24))

@@ -7,7 +7,7 @@ import pytest
 from sc2lib.errors import ParameterError
 from sc2lib.evaluation.completion import Completion
 from sc2lib.evaluation.document_files import DOCUMENT_FILES
-from sc2lib.evaluation.infilling import KINDS, make_tasks, prompt, score
+from sc2lib.evaluation.infilling import KINDS, excerpt, make_tasks, prompt, score
 
 
 @pytest.fixture(scope="module")
@@ -76,3 +76,9 @@ def test_scores_are_those_of_the_stripped_texts(files):
     assert table["exact_match"].to_pylist() == [True, False]
     assert table["indel_similarity"].to_pylist() == [1.0, 0.0]
     assert 0 <= table["baseline_similarity"][0].as_py() < 1
+
+
+def test_an_excerpt_is_one_line_of_code_that_fits_a_table():
+    assert excerpt("  if x:\n        `y`\n") == "`if x: ⏎ ′y′`"
+    assert excerpt(" \n") == "(empty)"
+    assert len(excerpt("x" * 500)) == 62
