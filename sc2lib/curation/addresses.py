@@ -6,15 +6,11 @@ All patterns run in RE2, whose time is linear in the text. Source: reference she
 import ipaddress
 from collections.abc import Iterator
 
-import re2
+from sc2lib.curation.spans import Span, compile_linear
 
-from sc2lib.curation.spans import Span
-
-EMAIL = re2.compile(
-    r"[0-9A-Za-z][0-9A-Za-z._%+'-]{0,63}@(?:[0-9A-Za-z](?:[0-9A-Za-z-]{0,61}[0-9A-Za-z])?\.){1,6}([A-Za-z]{2,24})"
-)
-IPV4 = re2.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
-IPV6 = re2.compile(r"[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]{1,34}")  # 2000::/3 is all that is routed
+EMAIL = compile_linear(r"[0-9A-Za-z][0-9A-Za-z._%+'-]*@(?:[0-9A-Za-z](?:[0-9A-Za-z-]*[0-9A-Za-z])?\.)+([A-Za-z]{2,24})")
+IPV4 = compile_linear(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
+IPV6 = compile_linear(r"[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]{1,34}")  # 2000::/3 is all that is routed
 
 # What follows the last dot of decorators, matrix products and file names ("icon@2x.png"), never of an address.
 _ENDINGS = """
@@ -29,8 +25,8 @@ _RESOLVERS = """
 """
 PUBLIC_RESOLVERS = frozenset(_RESOLVERS.split())
 
-_ADDRESS_WORDS = re2.compile(r"(?i)\b(?:dns|host|ip|ipv4|addr|address|server|subnet|gateway|ping|proxy)")
-_NUMBERING_WORDS = re2.compile(
+_ADDRESS_WORDS = compile_linear(r"(?i)\b(?:dns|host|ip|ipv4|addr|address|server|subnet|gateway|ping|proxy)")
+_NUMBERING_WORDS = compile_linear(
     r"(?i)(?:(?:version|release|section|chapter|identifier|\boid)[^\n]{0,12}|(?:[=~><!]=|\bv|\bver\.?)[\s\"':=]{0,4})$"
 )
 
@@ -85,7 +81,7 @@ def _is_public(value: str) -> bool:
 def _is_numbering(text: str, start: int, end: int) -> bool:
     """Four numbers after a word like "version", or four single digits without a word like "server" near them.
 
-    The paper's tagger learnt this from context; the second condition is that of its regular expressions' code.
+    The paper's tagger learns such things from context.
     """
     before = text[max(start - 100, 0) : start]
     if _NUMBERING_WORDS.search(before):

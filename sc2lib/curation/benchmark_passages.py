@@ -3,7 +3,7 @@
 import ast
 import gzip
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,14 +26,14 @@ class Passage:
     text: str
 
 
-def human_eval_passages() -> list[Passage]:
-    """Docstrings and canonical solutions of the 164 HumanEval problems, in order; the exempt solutions are missing."""
+def human_eval_passages(exempt: Sequence[str] = EXEMPT_SOLUTIONS) -> list[Passage]:
+    """Docstrings and canonical solutions of the 164 HumanEval problems, in order, without the exempt solutions."""
     passages = []
     for task_id, problem in read_problems().items():
         docstring = docstring_source(problem["prompt"], problem["entry_point"])
         passages.append(Passage("HumanEval", task_id, "docstring", docstring))
         solution = problem["canonical_solution"].strip()
-        if solution not in EXEMPT_SOLUTIONS:
+        if solution not in exempt:
             passages.append(Passage("HumanEval", task_id, "canonical_solution", solution))
     return passages
 

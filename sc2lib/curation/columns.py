@@ -1,7 +1,12 @@
 """Small operations on the columns of file tables that every curation step needs."""
 
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from sc2lib.errors import InputError
 
@@ -24,6 +29,22 @@ def take_contents(blob_ids: pa.ChunkedArray, contents: pa.Table) -> pa.ChunkedAr
             "give the files and the contents of the same shard and run"
         )
     return contents["content"].take(rows)
+
+
+def read_contents(shards: Iterable[Path], blob_ids: Iterable[Any]) -> pa.Table:
+    """The CONTENTS rows of some blobs, from the shards of the table."""
+    wanted = pc.field("blob_id").isin(pa.array(blob_ids, pa.string()))
+    return pa.concat_tables([pq.read_table(shard, filters=wanted, partitioning=None) for shard in shards])
+
+
+def require_files(kept: pa.Table, removed: pa.Table) -> None:
+    """Raise InputError, with the reasons, when a step has removed every file."""
+    if kept.num_rows == 0:
+        counts = sorted((row["values"], row["counts"]) for row in removed["reason"].value_counts().to_pylist())
+        reasons = ", ".join(f"{reason}: {count:,}" for reason, count in counts) or "there were none"
+        raise InputError(
+            f"no file is left ({reasons}); give a source with more files, or look at the rows of `removed`"
+        )
 
 
 def replace_columns(table: pa.Table, **columns: pa.Array) -> pa.Table:

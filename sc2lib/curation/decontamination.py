@@ -5,6 +5,7 @@ case is ignored (reference sheet, section 3.5). One pass of an Aho-Corasick auto
 so the cost is that of reading the text, however many benchmarks there are.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -81,6 +82,23 @@ def naive_find(text: str, passages: Sequence[Passage]) -> list[Passage]:
     """The definition: one substring test per passage. For tests."""
     normalised = normalise(text)
     return [passage for passage in passages if normalise(passage.text) in normalised]
+
+
+def files_by_length(texts: Sequence[str], passages: Sequence[Passage], part: str, lengths: Sequence[int]) -> list[int]:
+    """For each length, how many texts hold the beginning of a passage of that part, cut to so many characters.
+
+    Characters are counted without whitespace. A passage shorter than a length does not count for it.
+    """
+    wanted = [normalise(passage.text) for passage in passages if passage.part == part]
+    cuts = {text[:length]: length for length in lengths for text in wanted if len(text) >= length}
+    automaton = ahocorasick.Automaton()
+    for cut, length in cuts.items():
+        automaton.add_word(cut, length)
+    if not cuts:
+        return [0] * len(lengths)
+    automaton.make_automaton()
+    found = Counter(length for text in texts for length in {length for _, length in automaton.iter(normalise(text))})
+    return [found[length] for length in lengths]
 
 
 def decontaminate(

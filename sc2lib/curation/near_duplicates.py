@@ -4,6 +4,7 @@ The steps per shard are pure functions for `Stage.map`; between them lies one jo
 point where files of different shards meet. Source: reference sheet, section 3.3.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,13 +82,6 @@ def find_candidates(bands: pa.Table, mode: str = "verified") -> Candidates:
     comparable = bands["has_shingles"].to_numpy()
     eligible = np.ones(len(blob_ids), bool) if mode == "paper" else comparable
     return Candidates(blob_ids, candidate_pairs(keys, eligible), int((~comparable).sum()))
-
-
-def read_texts(contents: Sequence[Path], blob_ids: pa.Array) -> pa.Array:
-    """The texts of some blobs, in their order, from all shards of a CONTENTS table."""
-    shards = (pq.read_table(path, partitioning=None) for path in contents)
-    table = pa.concat_tables(shard.filter(pc.is_in(shard["blob_id"], blob_ids)) for shard in shards)
-    return take_contents(pa.chunked_array([blob_ids]), table).combine_chunks()
 
 
 def shingles_of_blobs(task: tuple[Path, pa.Array, int]) -> ShingleSets:
@@ -178,3 +172,30 @@ def _closeness(keeper: Offsets, pairs: Pairs, jaccard: Floats) -> Floats:
         known = keeper[a] == b
         result[a[known]] = jaccard[known]
     return result
+
+
+@dataclass(frozen=True)
+class ShownPair:
+    """A removed file and its keeper, for a reader to look at."""
+
+    blob_ids: pa.Array
+    names: tuple[str, str]
+    jaccard: float
+
+
+def pair_to_show(files: pa.Table, clusters: pa.Table) -> ShownPair | None:
+    """The removal that says most: of two repositories, in the commonest language, near 0.85, at most 6 kB; or None."""
+    rows = files.select(["blob_id", "repo_name", "path", "language", "length_bytes"]).to_pylist()
+    by_blob = {row["blob_id"]: row for row in rows}
+    common = Counter(row["language"] for row in rows).most_common(1)[0][0] if rows else None
+    choices: list[tuple[bool, bool, float, str, str, float]] = []
+    for blob_id, keeper, jaccard in zip(*(clusters[name].to_pylist() for name in CLUSTERS.names)):
+        gone, stays = by_blob[blob_id], by_blob[keeper]
+        if blob_id != keeper and jaccard is not None and max(gone["length_bytes"], stays["length_bytes"]) <= 6000:
+            inside = gone["repo_name"] == stays["repo_name"]
+            choices.append((inside, gone["language"] != common, abs(jaccard - 0.85), blob_id, keeper, jaccard))
+    if not choices:
+        return None
+    *_, blob_id, keeper, jaccard = min(choices)
+    names = [f"{by_blob[name]['repo_name']}{by_blob[name]['path']}" for name in (blob_id, keeper)]
+    return ShownPair(pa.array([blob_id, keeper]), (names[0], names[1]), jaccard)

@@ -6,13 +6,17 @@ StarPII): pass a `NameTagger`; without one no name is looked for.
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sc2lib.curation.addresses import find_emails, find_ip_addresses
 from sc2lib.curation.columns import contents_of
 from sc2lib.curation.secrets import default_finder
 from sc2lib.curation.spans import KINDS, Span, settle
+from sc2lib.curation.texts import read_texts
 from sc2lib.errors import ParameterError
 from sc2lib.tables import CONTENTS
 
@@ -112,3 +116,40 @@ def parse_kinds(kinds: str) -> tuple[str, ...]:
     if unknown:
         raise ParameterError(f"redaction_kinds names {unknown[0]!r}; give some of {', '.join(KINDS)}")
     return named
+
+
+@dataclass(frozen=True)
+class RedactedLine:
+    """A line of a redacted text: where it is, and how it reads now."""
+
+    rule: str
+    name: str
+    line_number: int
+    line: str
+
+
+def redacted_lines(spans: pa.Table, files: pa.Table, contents: Sequence[Path], seed: int) -> list[RedactedLine]:
+    """For each rule one place as it reads after redaction; `contents` are the shards of the original texts.
+
+    The shortest line among the rule's first ten files; a longer one is cut to 60 characters on either side.
+    """
+    blobs: dict[str, list[str]] = {}
+    by_blob: dict[str, list[Span]] = {}
+    for row in spans.to_pylist():
+        by_blob.setdefault(row["blob_id"], []).append(Span(row["start"], row["end"], row["kind"], row["rule"]))
+        if len(known := blobs.setdefault(row["rule"], [])) < 10 and row["blob_id"] not in known:
+            known.append(row["blob_id"])
+    wanted = pa.array(sorted({blob_id for known in blobs.values() for blob_id in known}), pa.string())
+    texts = dict(zip(wanted.to_pylist(), read_texts(contents, wanted).to_pylist()))
+    rows = files.filter(pc.is_in(files["blob_id"], wanted)).select(["blob_id", "repo_name", "path"]).to_pylist()
+    names = {row["blob_id"]: f"{row['repo_name']}{row['path']}" for row in rows}
+    places: dict[str, list[RedactedLine]] = {}
+    for blob_id, text in texts.items():
+        redacted = redact(text, by_blob[blob_id], blob_id, seed)
+        for number, span in enumerate(by_blob[blob_id]):
+            end = len(redact(text[: span.end], by_blob[blob_id][: number + 1], blob_id, seed))
+            start, stop = redacted.rfind("\n", 0, end) + 1, redacted.find("\n", end) % (len(redacted) + 1)
+            line = redacted[max(start, end - 60) : min(stop, end + 60)].strip()
+            line_number = redacted.count("\n", 0, end) + 1
+            places.setdefault(span.rule, []).append(RedactedLine(span.rule, names[blob_id], line_number, line))
+    return [min(found, key=lambda place: len(place.line)) for _, found in sorted(places.items())]

@@ -18,11 +18,11 @@ import ahocorasick
 import re2
 import yaml
 
-from sc2lib.curation.spans import Span
+from sc2lib.curation.spans import Span, compile_linear
 from sc2lib.errors import InputError
 
 SHORTEST = {"KEY": 9, "PASSWORD": 4}  # characters; the paper's code ignores keys of 8 and any value of 3
-DIGEST = re2.compile(r"^(?:[0-9A-Fa-f]{32}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})$")
+DIGEST = compile_linear(r"^(?:[0-9A-Fa-f]{32}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})$")
 DIGEST_WORDS = ("sha", "md5", "hash", "byte")
 
 
@@ -44,7 +44,7 @@ class SecretRule:
         if self.kind not in SHORTEST:
             raise InputError(f"secret rule {self.id!r} has the kind {self.kind!r}; give {' or '.join(SHORTEST)}")
         try:
-            groups = re2.compile(self.regex).groups
+            groups = compile_linear(self.regex).groups
         except re2.error as error:
             raise InputError(f"the expression of secret rule {self.id!r} is no RE2: {error}") from error
         if groups < 1 or not self.keywords or any(word != word.lower() for word in self.keywords):
@@ -57,7 +57,7 @@ class SecretFinder:
     def __init__(self, rules: Sequence[SecretRule], placeholders: Sequence[str] = ()) -> None:
         self.rules = tuple(rules)
         self.placeholders = tuple(word.lower() for word in placeholders)
-        self._expressions = [re2.compile(rule.regex) for rule in rules]
+        self._expressions = [compile_linear(rule.regex) for rule in rules]
         by_keyword: dict[str, list[int]] = {}
         for number, rule in enumerate(rules):
             for keyword in rule.keywords:
@@ -77,6 +77,16 @@ class SecretFinder:
                 start, end = match.span(1)
                 if self._is_secret(rule, text[start:end], text, start):
                     yield Span(start, end, rule.kind, rule.id)
+
+    def judged(self, text: str, rule_id: str) -> list[tuple[float, bool]]:
+        """Entropy of every value that the rule's expression finds in a text, and whether it counts as a secret."""
+        number = next(index for index, rule in enumerate(self.rules) if rule.id == rule_id)
+        rule = self.rules[number]
+        if not any(keyword in text.lower() for keyword in rule.keywords):
+            return []
+        matches = self._expressions[number].finditer(text)
+        places = ((match.group(1), match.start(1)) for match in matches)
+        return [(shannon_entropy(value), self._is_secret(rule, value, text, start)) for value, start in places]
 
     def _is_secret(self, rule: SecretRule, value: str, text: str, start: int) -> bool:
         if len(value) < SHORTEST[rule.kind] or len(set(value)) < 5 or shannon_entropy(value) < rule.entropy:

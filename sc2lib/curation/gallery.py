@@ -1,0 +1,24 @@
+"""Short excerpts of files, to look at what a step removed."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from sc2lib.curation.columns import read_contents
+
+
+def first_lines(contents: Iterable[Path], blob_ids: Sequence[str], lines: int, width: int) -> dict[str, list[str]]:
+    """The first non-empty lines of some blobs, cut to `width` characters, by blob id.
+
+    `contents` are the shards of a CONTENTS table. Tabs become spaces and other control characters dots, so that an
+    excerpt can be printed.
+    """
+    excerpts = {}
+    for row in read_contents(contents, blob_ids).to_pylist():
+        full = [line.rstrip() for line in row["content"][: 200 * lines * width].splitlines() if line.strip()]
+        excerpts[row["blob_id"]] = [_cut(line, width) for line in full[:lines]]
+    return excerpts
+
+
+def _cut(line: str, width: int) -> str:
+    line = "".join(character if character.isprintable() else "·" for character in line.replace("\t", "    "))
+    return line if len(line) <= width else line[: width - 2] + " …"
