@@ -12,6 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sc2lib.curation.license_tables import assign_licenses
+from sc2lib.curation.licenses import NON_PERMISSIVE_TYPE
 from sc2lib.curation.redaction import redact_shard
 from sc2lib.documents import documentation, notebooks
 from sc2lib.documents.records import Document, Provenance, Segment, table
@@ -29,24 +31,27 @@ FORMS: dict[str, Callable[[notebooks.Notebook], list[Segment]]] = {
 def collect(
     files: pa.Table,
     contents: pa.Table,
-    licensed: pa.Table,
+    archived: pa.Table,
     originals: pa.Table,
+    base_paths: pa.Table,
     buckets: int,
     seed: int,
 ) -> tuple[pa.Table, ...]:
     """The notebooks and documentation of one shard, as one ROUTED table a bucket of repositories.
 
-    `files` and `contents` are what the curation kept; `licensed` and `originals` hold every file whose licence
-    allows it. The filters are made for code and drop a package's METADATA, which has no language, so descriptions
-    are taken from there, redacted as documentation is: e-mail addresses and keys (section 3.1).
+    `files` and `contents` are what the curation kept. It drops a package's METADATA, which is in no language, so
+    descriptions are taken from the archive itself (`archived` and `originals`) where the licence allows it
+    (`base_paths`), redacted as documentation is: e-mail addresses and keys (section 3.1).
     """
-    parts = [routed(select(files, (NOTEBOOK, DOCUMENTATION)), contents)]
-    wanted = pa.array([documentation.is_description(path) for path in licensed["path"].to_pylist()], pa.bool_())
-    rest = licensed.filter(wanted)
-    rest = rest.filter(pc.invert(pc.is_in(rest["blob_id"], files["blob_id"].combine_chunks())))
+    kept = routed(select(files, (NOTEBOOK, DOCUMENTATION)), contents)
+    wanted = [documentation.is_description(path) for path in archived["path"].to_pylist()]
+    rest = archived.filter(pa.array(wanted, pa.bool_()))
+    rest = assign_licenses(
+        rest.filter(pc.invert(pc.is_in(rest["blob_id"], files["blob_id"].combine_chunks()))), base_paths
+    )
+    rest = rest.filter(pc.not_equal(rest["license_type"], NON_PERMISSIVE_TYPE))
     redacted, _ = redact_shard(originals, rest, seed=seed, kinds=REDACTED)
-    parts.append(routed(rest, redacted))
-    return split_by_repository(pa.concat_tables(parts), buckets)
+    return split_by_repository(pa.concat_tables([kept, routed(rest, redacted)]), buckets)
 
 
 def convert(*tables: pa.Table, held_out: HeldOut) -> tuple[pa.Table, pa.Table]:

@@ -5,6 +5,7 @@ import json
 import pyarrow as pa
 import pytest
 
+from sc2lib.curation.license_tables import BASE_PATHS
 from sc2lib.documents import conversion
 from sc2lib.documents.repositories import HeldOut, bucket_of
 from sc2lib.documents.sources import ROUTED
@@ -19,6 +20,7 @@ NOTEBOOK = json.dumps(
         ],
     }
 )
+NO_PATHS = pa.Table.from_pylist([], schema=BASE_PATHS)
 LONG = "What this package does, in words that a reader understands. " * 3
 
 
@@ -43,7 +45,7 @@ def tables(*rows):
 
 def routed(*rows):
     files, contents = tables(*rows)
-    return pa.concat_tables(conversion.collect(files, contents, files.slice(0, 0), contents, 1, seed=1))
+    return pa.concat_tables(conversion.collect(files, contents, files.slice(0, 0), contents, NO_PATHS, 1, seed=1))
 
 
 def test_collect_takes_notebooks_pages_and_dropped_descriptions_and_leaves_code():
@@ -54,7 +56,7 @@ def test_collect_takes_notebooks_pages_and_dropped_descriptions_and_leaves_code(
         ("pypi/y", "/y.dist-info/METADATA", None, metadata("jane.doe@mail-server.net " + LONG)),
     )
     kept = files.slice(0, 3)
-    parts = conversion.collect(kept, contents, files, contents, 4, seed=1)
+    parts = conversion.collect(kept, contents, files, contents, NO_PATHS, 4, seed=1)
     found = pa.concat_tables(parts)
     assert found.schema == ROUTED
     assert sorted(found["path"].to_pylist()) == ["/docs/a.md", "/n.ipynb", "/y.dist-info/METADATA"]
@@ -64,7 +66,22 @@ def test_collect_takes_notebooks_pages_and_dropped_descriptions_and_leaves_code(
 
 def test_a_description_that_was_kept_is_taken_once():
     files, contents = tables(("pypi/y", "/y.dist-info/METADATA", None, metadata(LONG)))
-    assert pa.concat_tables(conversion.collect(files, contents, files, contents, 2, seed=1)).num_rows == 1
+    assert pa.concat_tables(conversion.collect(files, contents, files, contents, NO_PATHS, 2, seed=1)).num_rows == 1
+
+
+def test_a_description_under_a_forbidding_licence_is_left_alone():
+    files, contents = tables(
+        ("pypi/free", "/free.dist-info/METADATA", None, metadata(LONG)),
+        ("pypi/copyleft", "/copyleft.dist-info/METADATA", None, metadata(LONG + "!")),
+    )
+    rows = [
+        {"repo_name": "pypi/free", "base_path": "/", "licenses": ["MIT"]},
+        {"repo_name": "pypi/copyleft", "base_path": "/", "licenses": ["GPL-3.0-only"]},
+    ]
+    base_paths = pa.Table.from_pylist(rows, schema=BASE_PATHS)
+    parts = conversion.collect(files.slice(0, 0), contents, files, contents, base_paths, 1, seed=1)
+    found = pa.concat_tables(parts).to_pylist()
+    assert [(row["repo_name"], row["license_type"]) for row in found] == [("pypi/free", "permissive")]
 
 
 def test_convert_makes_both_forms_of_a_notebook_and_one_documentation_a_project():
