@@ -84,21 +84,27 @@ def naive_find(text: str, passages: Sequence[Passage]) -> list[Passage]:
     return [passage for passage in passages if normalise(passage.text) in normalised]
 
 
-def files_by_length(texts: Sequence[str], passages: Sequence[Passage], part: str, lengths: Sequence[int]) -> list[int]:
-    """For each length, how many texts hold the beginning of a passage of that part, cut to so many characters.
+def share_by_length(
+    texts: Sequence[str], passages: Sequence[Passage], part: str, lengths: Sequence[int]
+) -> list[float]:
+    """For each length, the mean share of texts that hold the beginning of a passage, cut to so many characters.
 
-    Characters are counted without whitespace. A passage shorter than a length does not count for it.
+    The mean is over the passages of that part which are so long; 0 without one. Whitespace does not count.
     """
     wanted = [normalise(passage.text) for passage in passages if passage.part == part]
-    cuts = {text[:length]: length for length in lengths for text in wanted if len(text) >= length}
+    cuts = Counter(text[:length] for length in lengths for text in wanted if len(text) >= length)
+    if not cuts or not texts:
+        return [0.0] * len(lengths)
     automaton = ahocorasick.Automaton()
-    for cut, length in cuts.items():
-        automaton.add_word(cut, length)
-    if not cuts:
-        return [0] * len(lengths)
+    for cut in cuts:
+        automaton.add_word(cut, cut)
     automaton.make_automaton()
-    found = Counter(length for text in texts for length in {length for _, length in automaton.iter(normalise(text))})
-    return [found[length] for length in lengths]
+    found: Counter[int] = Counter()
+    for text in texts:
+        for cut in {cut for _, cut in automaton.iter(normalise(text))}:
+            found[len(cut)] += cuts[cut]
+    long_enough = [sum(len(text) >= length for text in wanted) for length in lengths]
+    return [found[length] / max(count, 1) / len(texts) for length, count in zip(lengths, long_enough)]
 
 
 def decontaminate(

@@ -75,30 +75,33 @@ class SecretFinder:
             rule = self.rules[number]
             for match in self._expressions[number].finditer(text):
                 start, end = match.span(1)
-                if self._is_secret(rule, text[start:end], text, start):
+                if self._verdict(rule, text, start, end) == "secret":
                     yield Span(start, end, rule.kind, rule.id)
 
-    def judged(self, text: str, rule_id: str) -> list[tuple[float, bool]]:
-        """Entropy of every value that the rule's expression finds in a text, and whether it counts as a secret."""
+    def _verdict(self, rule: SecretRule, text: str, start: int, end: int) -> str:
+        value = text[start:end]
+        if len(value) < SHORTEST[rule.kind] or len(set(value)) < 5:
+            return "too short or uniform"
+        if shannon_entropy(value) < rule.entropy:
+            return "not random enough"
+        if rule.needs_digit and not any(character.isdigit() for character in value):
+            return "without a digit"
+        if any(word in value.lower() for word in self.placeholders):
+            return "a placeholder"
+        if rule.unless_digest and is_digest(value, text, start):
+            return "a digest"
+        return "secret"
+
+    # docs: end-find
+
+    def verdicts(self, text: str, rule_id: str) -> list[str]:
+        """What is said of every value that the rule's expression finds in a text: ``secret``, or why it is none."""
         number = next(index for index, rule in enumerate(self.rules) if rule.id == rule_id)
         rule = self.rules[number]
         if not any(keyword in text.lower() for keyword in rule.keywords):
             return []
-        matches = self._expressions[number].finditer(text)
-        places = ((match.group(1), match.start(1)) for match in matches)
-        return [(shannon_entropy(value), self._is_secret(rule, value, text, start)) for value, start in places]
-
-    def _is_secret(self, rule: SecretRule, value: str, text: str, start: int) -> bool:
-        if len(value) < SHORTEST[rule.kind] or len(set(value)) < 5 or shannon_entropy(value) < rule.entropy:
-            return False
-        if rule.needs_digit and not any(character.isdigit() for character in value):
-            return False
-        lowered = value.lower()
-        if any(word in lowered for word in self.placeholders):
-            return False
-        return not (rule.unless_digest and is_digest(value, text, start))
-
-    # docs: end-find
+        places = (match.span(1) for match in self._expressions[number].finditer(text))
+        return [self._verdict(rule, text, start, end) for start, end in places]
 
 
 def shannon_entropy(value: str) -> float:

@@ -15,6 +15,7 @@ from sc2lib.curation.decontamination import (
     default_finder,
     naive_find,
     normalise,
+    share_by_length,
 )
 from sc2lib.errors import InputError
 from sc2lib.tables import CONTENTS, FILES, REMOVED
@@ -104,3 +105,12 @@ def test_a_shard_loses_the_files_that_match(tmp_path):
         "HumanEval/13 canonical_solution, GSM8K/0 question",
     ]
     assert decontaminate(contents, files)[0].num_rows == 2
+
+
+def test_shorter_beginnings_are_in_more_files():
+    passages = [passage("return a + b * c"), passage("return a + d"), passage("x y")]
+    texts = ["RETURN  a+b * c", "return a + d", "return", "x\ty"]
+    shares = share_by_length(texts, passages, "question", [2, 8, 10, 50])
+    assert shares == pytest.approx([(3 + 3 + 1) / 3 / 4, (2 + 2) / 2 / 4, 1 / 4, 0])
+    assert share_by_length(texts, passages, "docstring", [2]) == [0]
+    assert share_by_length([], passages, "question", [2]) == [0]

@@ -170,15 +170,3 @@ def test_files_of_another_run_are_refused(texts, tmp_path):
     other = files.set_column(0, "blob_id", pa.array(["b"]))
     with pytest.raises(InputError, match="row by row"):
         steps.clusters_of(other, candidates, np.zeros(0), THRESHOLD)
-
-
-def test_texts_are_read_in_the_order_asked_for(tmp_path):
-    paths = []
-    for number, names in enumerate((["a", "c"], ["d", "e"])):
-        paths.append(tmp_path / f"{number}.parquet")
-        pq.write_table(
-            pa.table({"blob_id": names, "content": [name * 2 for name in names]}, schema=CONTENTS), paths[-1]
-        )
-    assert steps.read_texts(paths, pa.array(["e", "a", "d"])).to_pylist() == ["ee", "aa", "dd"]
-    with pytest.raises(InputError, match="blob b"):
-        steps.read_texts(paths, pa.array(["a", "b"]))

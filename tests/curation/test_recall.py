@@ -1,9 +1,11 @@
 import numpy as np
 import pyarrow as pa
 
+from sc2lib.curation.bigcode_minhash import bigcode_signatures
 from sc2lib.curation.candidates import all_similar_pairs
-from sc2lib.curation.recall import directory_sample, recall_by_similarity
-from sc2lib.curation.shingles import ShingleSets, mix
+from sc2lib.curation.recall import SampleOutcome, compare_on_sample, directory_sample, recall_by_similarity
+from sc2lib.curation.shingles import ShingleSets, mix, shingle_sets
+from sc2lib.tables import FILES
 
 
 def test_whole_directories_are_drawn_by_a_seeded_hash():
@@ -34,5 +36,18 @@ def test_recall_follows_the_s_curve():
     for found in bins:
         assert found.least <= found.found <= found.most
         assert abs(found.found - found.expected) < 0.06
+        assert found.low <= found.mean <= found.high
     assert bins[0].found < 0.05
     assert bins[-1].found > 0.9
+
+
+def test_methods_are_judged_by_brute_force():
+    words = [f"word{k}" for k in range(60)]
+    texts = [" ".join(words), " ".join([*words, "end"]), "a b c d", "x y", " ".join(words[:30]), "other " * 9 + "text"]
+    rows = [dict.fromkeys(FILES.names) | {"blob_id": f"{k}", "language": "Python"} for k in range(len(texts))]
+    files = pa.Table.from_pylist(rows, schema=FILES)
+    column = pa.array(texts, pa.large_string())
+    report = compare_on_sample(files, shingle_sets(column), bigcode_signatures(column), 0.7, "language", 32, 8)
+    names = ("brute force", "32 bands of 8, checked", "the same in another order")
+    assert report[:3] == [SampleOutcome(name, 1, 0, 0) for name in names]
+    assert report[3] == SampleOutcome("the published recipe", 2, 1, 0)  # one of the two short files is lost

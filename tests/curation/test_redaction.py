@@ -2,6 +2,7 @@ import sysconfig
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,10 +11,12 @@ from sc2lib.curation.redaction import (
     IPV4_REPLACEMENTS,
     IPV6_REPLACEMENTS,
     SPANS,
+    RedactedLine,
     find_spans,
     parse_kinds,
     redact,
     redact_shard,
+    redacted_lines,
     replacement,
 )
 from sc2lib.curation.secrets import default_finder
@@ -137,3 +140,21 @@ def test_unknown_kinds_are_refused():
 
 def test_spans_hold_no_value():
     assert set(Span.__dataclass_fields__) == {"start", "end", "kind", "rule"}
+
+
+def test_example_lines_show_the_place_and_not_the_value(tmp_path):
+    texts = {
+        "a": f"x = 1\n# by me@host.org\n{KEY}\nend",
+        "b": "y\nmail you@far.org now, or ping 185.60.216.35" + " z" * 99,
+    }
+    contents = pa.table({"blob_id": list(texts), "content": list(texts.values())}, schema=CONTENTS)
+    rows = [dict.fromkeys(FILES.names) | {"blob_id": name, "repo_name": "r", "path": f"/{name}"} for name in texts]
+    files = pa.Table.from_pylist(rows, schema=FILES)
+    pq.write_table(contents, tmp_path / "part.parquet")
+    _, spans = redact_shard(contents, files, seed=5)
+    lines = {line.rule: line for line in redacted_lines(spans, files, [tmp_path / "part.parquet"], 5)}
+    assert lines["email"] == RedactedLine("email", "r/a", 2, "# by <EMAIL>")
+    assert lines["github-token"] == RedactedLine("github-token", "r/a", 3, "token: <KEY>")
+    assert (lines["ipv4"].name, lines["ipv4"].line_number) == ("r/b", 2)
+    assert replacement("IP_ADDRESS", "185.60.216.35", "b", 5) in lines["ipv4"].line
+    assert len(lines["ipv4"].line) <= 120

@@ -91,3 +91,24 @@ def test_rules_of_ones_own_are_data():
     assert rules[0].positive == ("my-12345abcd",)
     assert [span.rule for span in finder.find("x my-12345abcd")] == ["mine"]
     assert list(finder.find("x my-nope5abcd")) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "verdict"),
+    [
+        ("aB3" * 7, "too short or uniform"),
+        ("first_second_third_4", "not random enough"),
+        ("abcdefghijklmnopqrstu", "without a digit"),
+        ("example-1f9g8h7j6k5l4", "a placeholder"),
+        ("d6f4a1b09c8e7352" * 2, "a digest"),
+        ("k7Gq2Lw9Zr4Xt1Vb6N", "secret"),
+    ],
+)
+def test_every_value_gets_a_verdict(value, verdict):
+    text = f'sha_api_key = "{value}"\n'
+    assert default_finder().verdicts(text, "assigned-key") == [verdict]
+    assert bool(list(default_finder().find(text))) == (verdict == "secret")
+
+
+def test_texts_without_a_keyword_have_no_verdict():
+    assert default_finder().verdicts("x = 1", "assigned-key") == []
