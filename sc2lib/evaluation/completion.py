@@ -1,6 +1,7 @@
 """From prompts in tokens to completions in text: batching, stop strings, and prompts longer than the model sees."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from sc2lib.model.generation import generate
 from sc2lib.model.transformer import Starcoder2
 from sc2lib.tokenizer.encoding import Tokenizer
 
+SMALL_PARAMETERS = 50_000_000
 END_OF_TEXT, FILE_SEPARATOR = "<|endoftext|>", "<file_sep>"
 
 
@@ -34,6 +36,22 @@ def load_model(folder: Path) -> tuple[Starcoder2, Tokenizer]:
     device, dtype = ("cuda", torch.bfloat16) if cuda else ("cpu", torch.float32)
     model = Starcoder2.from_pretrained(folder, device=device, dtype=dtype)
     return model.eval(), Tokenizer.load(folder / "tokenizer.json")
+
+
+@contextmanager
+def fitting_threads(model: Starcoder2) -> Iterator[None]:
+    """One CPU thread for a small model, all of them for a large one.
+
+    A step of decoding multiplies matrices too small to share. Two threads on two busy cores took four times as long
+    as one (4 million parameters, 82 rows), because each waits for the other at every product.
+    """
+    before = torch.get_num_threads()
+    if sum(parameter.numel() for parameter in model.parameters()) < SMALL_PARAMETERS:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def complete(
@@ -68,9 +86,10 @@ def complete(
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
         batch = [prompts[row] for row in rows]
-        made = generate(
-            model, batch, max_new_tokens, temperature, top_p, ends, seed + start, stop if stop_strings else None
-        )
+        with fitting_threads(model):
+            made = generate(
+                model, batch, max_new_tokens, temperature, top_p, ends, seed + start, stop if stop_strings else None
+            )
         for row, tokens in zip(rows, made, strict=True):
             text = tokenizer.decode(tokens)
             finished = len(tokens) < max_new_tokens or stop(tokens)

@@ -46,7 +46,9 @@ def _zstd(data: bytes) -> int:
 
 
 def _xz(data: bytes) -> int:
-    filters = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}]
+    # A dictionary larger than the data changes no byte, but setting it up would take longer than compressing.
+    dictionary = min(64 << 20, max(4096, len(data)))
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": dictionary}]
     return len(lzma.compress(data, format=lzma.FORMAT_RAW, filters=filters))
 
 

@@ -5,6 +5,8 @@ from collections import Counter
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sc2lib.errors import InputError
+
 REPO_NAME = "<repo_name>"
 
 # One row per file of a document; `text` is the file as the model read it, without the path before it.
@@ -62,7 +64,12 @@ def held_out(documents: pa.Table, bytes_per_language: int) -> pa.Table:
 
 
 def largest_languages(files: pa.Table, count: int) -> list[str]:
-    """The `count` languages with the most bytes of text, largest first; names decide between equals."""
+    """The `count` languages with the most bytes of text, largest first; names decide between equals.
+
+    Raises InputError when there is no file at all: nothing was held out.
+    """
+    if not files.num_rows:
+        raise InputError("no code was held out for validation; give 08_formatting_and_mixture more repositories")
     sizes: Counter[str] = Counter()
     for language, text in zip(files["language"].to_pylist(), files["text"].to_pylist()):
         sizes[language] += len(text.encode())

@@ -1,5 +1,7 @@
 import pyarrow as pa
+import pytest
 
+from sc2lib.errors import InputError
 from sc2lib.evaluation.document_files import document_files, held_out, largest_languages
 from sc2lib.tables import DOCUMENTS
 
@@ -66,3 +68,5 @@ def test_languages_are_ordered_by_bytes_then_name():
     files = pa.table({"language": ["C", "Go", "Ada", "Go"], "text": ["xx", "é", "xx", "x"]})
     assert largest_languages(files, 2) == ["Go", "Ada"]
     assert largest_languages(files, 9) == ["Go", "Ada", "C"]
+    with pytest.raises(InputError, match="no code was held out"):
+        largest_languages(files.slice(0, 0), 2)
