@@ -140,7 +140,7 @@ def _execute(
             progress_bar=False,
             kernel_name="python3",
             request_save_on_cell_execute=False,
-            extra_arguments=["--IPKernelApp.log_level=ERROR"],
+            extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
         )
         output.replace(target)
         run.failed(notebook.stage).unlink(missing_ok=True)
