@@ -123,10 +123,13 @@ def _status(options: argparse.Namespace) -> int:
 
 def _book(options: argparse.Namespace) -> int:
     from sc2lib.book import build
+    from sc2lib.book.results import results
 
     run, _ = _where(options)
     started = time.perf_counter()
     page = build(root(), run.path, _say)
+    for label, words in results(run.manifests()):
+        _say(f"  {label:12s} {words}")
     _say(f"the book is at {page} ({time.perf_counter() - started:.0f} s)")
     return OK
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from sc2lib.errors import RunDirectoryError
 from sc2lib.files import write_text
-from sc2lib.workflow.manifest import SCHEMA
+from sc2lib.workflow.manifest import SCHEMA, Manifest, load
 from sc2lib.workflow.project import root
 
 _last_report = 0.0
@@ -85,6 +85,11 @@ class RunDirectory:
             self.path / ".progress.json",
             json.dumps({"stage": stage, "label": label, "done": done, "total": total}),
         )
+
+    def manifests(self) -> dict[str, Manifest]:
+        """Manifests of the finished stages, in order."""
+        found = {path.name: load(path) for path in sorted(self.path.glob("[0-9][0-9]_*"))}
+        return {name: manifest for name, manifest in found.items() if manifest is not None}
 
     def progress(self) -> dict[str, Any]:
         """The last report, or an empty dictionary."""

@@ -118,8 +118,7 @@ class Stage:
 
     def finished_stages(self) -> dict[str, manifests.Manifest]:
         """Every finished stage of the run, in order."""
-        found = {name: manifests.load(self._run.stage(name)) for name in notebooks()}
-        return {name: entry for name, entry in found.items() if entry is not None}
+        return self._run.manifests()
 
     def input(self, stage: str, name: str) -> Path:
         """A file or folder written by a stage that this one reads."""
