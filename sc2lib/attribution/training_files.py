@@ -15,8 +15,9 @@ from sc2lib.files import atomic
 def training_files(documents: pa.Table, shards: list[Path]) -> pa.Table:
     """INDEXED rows for the files in the training split of `documents`, in the order of blob_id and path.
 
-    `documents` hold the texts the model read, redacted and formatted; `shards` are the FILES tables with the object
-    ids and licences. A blob that stands in several documents makes a row for each repository.
+    `documents` hold the texts the model read, redacted and formatted; `shards` are FILES tables with the object ids
+    and licences, and of a blob that stands in several of them the first counts. A blob that stands in several
+    documents makes a row for each repository.
     """
     files = document_files(documents, "train")
     columns = ["blob_id", "content_id", "detected_licenses"]
@@ -25,7 +26,7 @@ def training_files(documents: pa.Table, shards: list[Path]) -> pa.Table:
         pq.read_table(shard, columns=columns, filters=pc.field("blob_id").isin(wanted), partitioning=None)
         for shard in shards
     ]
-    facts = {row["blob_id"]: row for table in known for row in table.to_pylist()}
+    facts = {row["blob_id"]: row for table in reversed(known) for row in table.to_pylist()}
     rows = sorted(files.to_pylist(), key=lambda row: (row["blob_id"], row["repo_name"] or "", row["path"]))
     for row in rows:
         row |= {name: facts.get(row["blob_id"], {}).get(name) for name in columns[1:]}

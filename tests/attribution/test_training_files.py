@@ -60,6 +60,18 @@ def test_only_the_training_split_is_listed_with_its_object_id(shards):
     assert row["detected_licenses"] == ["MIT"]
 
 
+def test_of_two_tables_the_first_counts_and_the_second_fills_gaps(shards, tmp_path):
+    documents, files = shards
+    older = pq.read_table(files[0]).set_column(
+        FILES.names.index("detected_licenses"), "detected_licenses", [pa.array([["GPL-3.0"]])]
+    )
+    pq.write_table(older, tmp_path / "older.parquet")
+    texts = pq.read_table(documents)
+    assert training_files(texts, [*files, tmp_path / "older.parquet"])["detected_licenses"].to_pylist() == [["MIT"]]
+    assert training_files(texts, [tmp_path / "older.parquet"])["detected_licenses"].to_pylist() == [["GPL-3.0"]]
+    assert training_files(texts, files[1:])["content_id"].to_pylist() == [None]
+
+
 def test_an_index_of_a_shard_finds_training_code_and_not_held_out_code(shards, tmp_path):
     documents, files = shards
     folder = tmp_path / "index" / "part-00000"
