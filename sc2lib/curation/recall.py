@@ -63,11 +63,19 @@ def recall_by_similarity(
 ) -> list[RecallBin]:
     """Share of `pairs` that share a band, by similarity, over independent signatures (one per salt)."""
     found = np.zeros(len(pairs))
+    involved = np.union1d(pairs.left, pairs.right)
+    left, right = (np.searchsorted(involved, side) for side in (pairs.left, pairs.right))
+    chosen = np.zeros(len(sets), bool)
+    chosen[involved] = True
+    sizes = sets.sizes
+    part_sets = ShingleSets(
+        sets.hashes[np.repeat(chosen, sizes)], np.concatenate([[0], np.cumsum(sizes[chosen])]).astype(np.int64)
+    )
     for salt in salts:
-        keys = band_keys(signatures(sets, bands * rows, salt), bands, rows)
+        keys = band_keys(signatures(part_sets, bands * rows, salt), bands, rows)
         for start in range(0, len(pairs), 65536):
             part = slice(start, start + 65536)
-            found[part] += (keys[pairs.left[part]] == keys[pairs.right[part]]).any(axis=1)
+            found[part] += (keys[left[part]] == keys[right[part]]).any(axis=1)
     expected = candidate_probability(similarity, bands, rows)
     bins = []
     for low, high in pairwise(edges):

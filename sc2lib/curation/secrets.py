@@ -98,7 +98,8 @@ class SecretFinder:
         """What is said of every value that the rule's expression finds in a text: ``secret``, or why it is none."""
         number = next(index for index, rule in enumerate(self.rules) if rule.id == rule_id)
         rule = self.rules[number]
-        if not any(keyword in text.lower() for keyword in rule.keywords):
+        lowered = text.lower()
+        if not any(keyword in lowered for keyword in rule.keywords):
             return []
         places = (match.span(1) for match in self._expressions[number].finditer(text))
         return [self._verdict(rule, text, start, end) for start, end in places]
