@@ -5,11 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
+from sc2lib.book.headlines import headline
 from sc2lib.book.picture import Box
-from sc2lib.figures import count, duration, number, size
+from sc2lib.figures import duration, number, size
 from sc2lib.workflow import profiles
 from sc2lib.workflow.manifest import Manifest
 from sc2lib.workflow.project import Notebook
@@ -26,25 +24,6 @@ def boxes(parts: Parts, found: Mapping[str, Manifest], run_dir: Path | None = No
         page = f"{pages}{stage}.html" if pages else ""
         drawn.append(Box(stage[:2], name, part, page, value, detail))
     return drawn
-
-
-def headline(manifest: Manifest, run_dir: Path) -> tuple[str, str]:
-    """The number of a stage that a reader wants first, and a few words about it; empty when it has none."""
-    kept = manifest.total("files", "rows")
-    if kept:
-        return count(kept) + " files", size(_length(manifest, run_dir, "files"))
-    if tokens := _tokens(manifest):
-        return count(tokens) + " tokens", f"vocabulary {number(manifest.params.get('vocabulary_size'))}"
-    if documents := manifest.total("documents", "rows"):
-        return count(documents) + " documents", size(_length(manifest, run_dir, "documents"))
-    for name, text in HEADLINES:
-        value = _find(manifest.metrics, name)
-        if value is not None:
-            return text(value)
-    return "", ""
-
-
-HEADLINES: tuple[tuple[str, Any], ...] = ()
 
 
 def run_table(found: Mapping[str, Manifest], built_from: str) -> str:
@@ -132,24 +111,3 @@ def _value(value: Any) -> str:
     if isinstance(value, str):
         return textwrap.shorten(value.replace(",", ", "), 20, placeholder=" …")
     return f"{value:,.10g}" if isinstance(value, float) else number(value)
-
-
-def _length(manifest: Manifest, run_dir: Path, table: str) -> int:
-    total = 0
-    for entry in manifest.outputs.get(table, []):
-        path = run_dir / manifest.stage / entry["path"]
-        if path.suffix == ".parquet" and "length_bytes" in pq.read_schema(path).names:
-            column = pq.read_table(path, columns=["length_bytes"], partitioning=None)["length_bytes"]
-            total += pc.sum(column).as_py() or 0
-    return total
-
-
-def _tokens(manifest: Manifest) -> int:
-    return sum(manifest.total(name, "bytes") for name in ("train.bin", "validation.bin")) // 2
-
-
-def _find(metrics: Mapping[str, Any], name: str) -> Any:
-    value: Any = metrics
-    for step in name.split("."):
-        value = value.get(step) if isinstance(value, Mapping) else None
-    return value

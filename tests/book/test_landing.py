@@ -6,6 +6,8 @@ import pyarrow as pa
 import pytest
 
 from sc2lib.book import landing
+from sc2lib.book.headlines import BY_STAGE, headline
+from sc2lib.book.picture import WIDTH
 from sc2lib.files import write_parquet
 from sc2lib.workflow import profiles
 from sc2lib.workflow.manifest import Manifest, describe
@@ -24,7 +26,7 @@ def test_headline_of_files_counts_rows_and_bytes_of_the_tables(tmp_path: Path) -
         table = pa.table({"length_bytes": pa.array(lengths, pa.int64())})
         write_parquet(tmp_path / f"03_quality_filters/files/part-{part:05d}.parquet", table)
     found = manifest(tmp_path, "03_quality_filters")
-    assert landing.headline(found, tmp_path) == ("3 files", "6.00 kB")
+    assert headline(found, tmp_path) == ("3 files", "6.00 kB")
 
 
 def test_headline_of_tokens_counts_two_bytes_each(tmp_path: Path) -> None:
@@ -32,11 +34,35 @@ def test_headline_of_tokens_counts_two_bytes_each(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "train.bin").write_bytes(b"\0" * 4_000_000)
     (folder / "validation.bin").write_bytes(b"\0" * 200_000)
-    assert landing.headline(manifest(tmp_path, "09_tokenizer"), tmp_path) == ("2.10M tokens", "vocabulary 8,192")
+    assert headline(manifest(tmp_path, "09_tokenizer"), tmp_path) == ("2.10M tokens", "vocabulary 8,192")
+
+
+def test_every_stage_after_the_tokens_has_a_headline_that_fits_its_box(tmp_path: Path) -> None:
+    """Numbers as large as a paper-scale run would give."""
+    metrics = {
+        "parameters": {"this run": 15_957_889_024},
+        "validation_loss": 10.25,
+        "tokens": 4.1e12,
+        "bits_per_byte": 10.25,
+        "device_hours": {"3b": 97_120},
+        "solved": 164,
+        "problems": 164,
+        "exact_match_single_line": 1.0,
+        "fragments_found": 1000,
+        "fragments": 1000,
+        "bytes_written": 9.5e14,
+        "stages": 17,
+    }
+    for stage in BY_STAGE:
+        found = manifest(tmp_path, f"{stage}_any", **metrics)
+        found.measured["banded_over_masked"] = {"times_faster": 123.4}
+        value, detail = headline(found, tmp_path)
+        assert value and detail
+        assert len(value) * 8.6 < WIDTH and len(detail) * 5.6 < WIDTH, (value, detail)
 
 
 def test_a_stage_without_a_number_has_an_empty_box(tmp_path: Path) -> None:
-    assert landing.headline(manifest(tmp_path, "11_fused_attention"), tmp_path) == ("", "")
+    assert headline(manifest(tmp_path, "11_fused_attention"), tmp_path) == ("", "")
 
 
 def test_tables_of_a_run(tmp_path: Path) -> None:
