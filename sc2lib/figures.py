@@ -6,6 +6,7 @@ The same figure always gives the same SVG bytes: no date, no random ids.
 """
 
 import io
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -104,9 +105,7 @@ def show(figure: Figure, caption: str, name: str) -> None:
     from IPython.display import Markdown, display
 
     if not name.startswith("fig-") or not caption.strip():
-        raise ParameterError(
-            f"Figure {name!r}: its name must start with 'fig-' and its caption must not be empty."
-        )
+        raise ParameterError(f"Figure {name!r}: its name must start with 'fig-' and its caption must not be empty.")
     metadata = {"sc2_figure": {"name": name, "caption": caption.strip()}}
     picture = {"image/svg+xml": svg(figure, name), "text/plain": caption.strip()}
     display(picture, metadata=metadata, raw=True)
@@ -172,8 +171,16 @@ def duration(seconds: float) -> str:
 
 
 def ticks(axis: Axis, text: Callable[[float], str]) -> None:
-    """Label the ticks of `ax.xaxis` or `ax.yaxis` with one of this module's functions, such as `size`."""
-    axis.set_major_formatter(FuncFormatter(lambda value, _: text(value)))
+    """Label the ticks of `ax.xaxis` or `ax.yaxis` with one of this module's functions, such as `size`.
+
+    A tick is a round number, so zeros after the point go: 1.50 MB becomes 1.5 MB, and 2.00k becomes 2k.
+    """
+
+    def label(value: float, _: int) -> str:
+        full = text(value)
+        return re.sub(r"\.?0+(?=\D*$)", "", full) if "." in full else full
+
+    axis.set_major_formatter(FuncFormatter(label))
 
 
 def _scaled(value: float, units: Sequence[str], base: int, space: str) -> str:

@@ -94,9 +94,7 @@ def test_panels_and_widths() -> None:
         figures.new(width=7)
 
 
-def test_show_carries_name_and_caption(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_show_carries_name_and_caption(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[tuple[object, dict]] = []
     monkeypatch.setattr(
         "IPython.display.display", lambda item, metadata=None, raw=False: shown.append((item, metadata))
@@ -157,8 +155,20 @@ def test_count_keeps_three_digits(value: float) -> None:
     assert math.isclose(read, value, rel_tol=0.0051)
 
 
-def test_ticks() -> None:
+@pytest.mark.parametrize(
+    ("text", "value", "label"),
+    [
+        (figures.size, 1_000_000, "1 MB"),
+        (figures.size, 1_500_000, "1.5 MB"),
+        (figures.size, 0, "0 B"),
+        (figures.count, 20_000, "20k"),
+        (figures.count, 100_000, "100k"),
+        (figures.number, 1_000, "1,000"),
+        (figures.percent, 0.5, "50%"),
+    ],
+)
+def test_ticks_are_round(text, value: float, label: str) -> None:
     _, ax = figures.new()
     ax.plot([0, 2e6], [0, 1])
-    figures.ticks(ax.xaxis, figures.size)
-    assert ax.xaxis.get_major_formatter()(1_000_000, 0) == "1.00 MB"
+    figures.ticks(ax.xaxis, text)
+    assert ax.xaxis.get_major_formatter()(value, 0) == label

@@ -62,7 +62,7 @@ def _box(box: Box, x: int, y: int) -> str:
     for number, line in enumerate(_wrap(f"{box.number} {box.name}")):
         parts.append(_text("sc2-title", x + 7, y + 17 + 13 * number, 10.5, line, ' font-weight="600"'))
     if box.value:
-        parts.append(_text("sc2-value", x + 7, y + HEIGHT - 22, 13, box.value, ' font-weight="700"'))
+        parts.append(_text("sc2-value", x + 7, y + HEIGHT - 22, 12, box.value, ' font-weight="700"'))
     if box.detail:
         parts.append(_text("sc2-part", x + 7, y + HEIGHT - 8, 9.5, box.detail))
     inner = "".join(parts)
