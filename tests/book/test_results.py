@@ -20,4 +20,4 @@ def test_a_run_that_has_hardly_begun_shows_what_it_has():
 def test_times_add_up_and_memory_does_not():
     found = {name: manifest(name) for name in ("04_near_deduplication", "05_redaction_and_malware")}
     assert dict(results(found))["cost"].startswith("2 min")
-    assert "1 GB" in dict(results(found))["cost"]
+    assert "1.00 GB" in dict(results(found))["cost"]
