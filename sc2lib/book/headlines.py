@@ -16,7 +16,7 @@ Headline = tuple[str, str]
 # By stage: metrics and measured values -> a number with its unit, and a few words about it.
 BY_STAGE: dict[str, Callable[[Numbers, Numbers], Headline]] = {
     "10": lambda m, _: (f"{count(m['parameters']['this run'])} param.", "equals the reference"),
-    "11": lambda m, t: (f"{t['banded_over_masked']['times_faster']:.1f}x faster", "window over full mask"),
+    "11": lambda m, t: (f"{t['banded_over_masked']['times_faster']:.1f}x speed", "window over full mask"),
     "12": lambda m, _: (f"{m['validation_loss']:.2f} nats", f"loss at {count(m['tokens'])} tokens"),
     "13": lambda m, _: (f"{m['bits_per_byte']:.2f} bits/byte", "at the longer context"),
     "14": lambda m, _: (f"{count(m['device_hours']['3b'])} GPU h", "planned for the 3B"),
