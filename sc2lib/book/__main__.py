@@ -1,7 +1,7 @@
 """Draw the picture in the README again: ``python -m sc2lib.book``, after the table of contents has changed."""
 
 from sc2lib.book import landing, picture
-from sc2lib.book.builder import stages
+from sc2lib.book.assembly import stages
 from sc2lib.files import write_text
 from sc2lib.workflow.project import root
 

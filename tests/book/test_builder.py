@@ -7,8 +7,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from sc2lib.book import builder as module
-from sc2lib.book.builder import assemble, build, repository_url
+from sc2lib.book import assembly, builder
+from sc2lib.book.assembly import assemble, repository_url
+from sc2lib.book.builder import build
 from sc2lib.errors import InputError, StageError, UnsupportedError
 from sc2lib.workflow.manifest import Manifest
 
@@ -93,7 +94,7 @@ def test_a_chapter_that_has_not_run_names_its_command(clone: Path) -> None:
 def test_buttons_follow_the_remote_of_the_clone(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree, _ = assemble(clone, clone / "runs" / "laptop")
     assert b"launch_buttons" not in tree["_config.yml"] and b"use_repository_button: false" in tree["_config.yml"]
-    monkeypatch.setattr(module, "_git", lambda root, *arguments: "git@github.com:someone/fork.git")
+    monkeypatch.setattr(assembly, "_git", lambda root, *arguments: "git@github.com:someone/fork.git")
     tree, _ = assemble(clone, clone / "runs" / "laptop")
     assert b"url: https://github.com/someone/fork\n" in tree["_config.yml"] and b"colab_url" in tree["_config.yml"]
 
@@ -114,6 +115,6 @@ def test_repository_url(remote: str, address: str) -> None:
 
 
 def test_jupyter_book_2_is_refused(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.metadata, "version", lambda name: "2.1.7")
+    monkeypatch.setattr(builder.metadata, "version", lambda name: "2.1.7")
     with pytest.raises(UnsupportedError, match=r"jupyter-book<2"):
         build(clone, clone / "runs" / "laptop")

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 import yaml
 
-from sc2lib.book.builder import _pages
+from sc2lib.book.assembly import entries
 
 ROOT = Path(__file__).resolve().parents[2]
 LOADED = {
@@ -49,7 +49,7 @@ def pages(book: Path) -> dict[Path, Reader]:
 
 def test_every_entry_of_the_table_of_contents_has_a_page(book: Path, pages: dict[Path, Reader]) -> None:
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    assert {book / f"{page}.html" for page, _ in _pages(toc)} <= set(pages)
+    assert {book / f"{page}.html" for page, _ in entries(toc)} <= set(pages)
 
 
 def test_internal_links_lead_somewhere(book: Path, pages: dict[Path, Reader]) -> None:

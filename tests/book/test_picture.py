@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 from sc2lib.book import landing, picture
-from sc2lib.book.builder import stages
+from sc2lib.book.assembly import stages
 
 ROOT = Path(__file__).resolve().parents[2]
 SVG = "{http://www.w3.org/2000/svg}"
