@@ -122,9 +122,13 @@ class Part:
     def runs(self, data: bytes, query: Tokens) -> Iterator[Run]:
         """Every maximal run of at least `min_tokens` tokens that `query` shares with a file, verified token by token.
 
-        Fingerprints propose (file, shift between the two positions); along each shift the two sequences of tokens
-        are compared.
+        Fingerprints propose (file, shift between the two positions); along each shift the hashes of the two sequences
+        of tokens are compared, and where they agree the tokens themselves.
         """
+        return (run for run in self.proposed(query) if self.verify(data, query, run))
+
+    def proposed(self, query: Tokens) -> Iterator[Run]:
+        """The runs whose token hashes agree."""
         grams = gram_hashes(query.hashes, self.guarantee.gram_tokens)
         low = np.searchsorted(self.hashes, grams, "left")
         high = np.searchsorted(self.hashes, grams, "right")
@@ -136,12 +140,14 @@ class Part:
             first, last = max(0, -shift), min(len(query), len(found) - shift)
             equal = query.hashes[first:last] == found.hashes[first + shift : last + shift]
             for start, end in _runs_of_true(equal, self.guarantee.min_tokens):
-                run = Run(first + start, first + end, file, first + start + shift)
-                if _texts(data, query, run.start, run.end) == _texts(
-                    self.text(file), found, run.position, run.position + run.end - run.start
-                ):
-                    yield run
-                    # docs: end-runs
+                yield Run(first + start, first + end, file, first + start + shift)
+
+    def verify(self, data: bytes, query: Tokens, run: Run) -> bool:
+        """Whether the tokens of a proposed run are the same, byte by byte."""
+        found, length = self.tokens(run.file), run.end - run.start
+        mine = _texts(data, query, run.start, run.end)
+        return mine == _texts(self.text(run.file), found, run.position, run.position + length)
+        # docs: end-runs
 
     def source(self, run: Run) -> Source:
         """Where a run lies, as a reader can look it up."""
@@ -201,7 +207,9 @@ class Index:
         """Tokens of the longest run of `text` that a training file contains; 0 below the guarantee."""
         data = text.encode(errors="replace")
         query = lex(data)
-        return max((run.end - run.start for part in self.parts for run in part.runs(data, query)), default=0)
+        proposed = [(run, part) for part in self.parts for run in part.proposed(query)]
+        proposed.sort(key=lambda pair: pair[0].start - pair[0].end)
+        return next((run.end - run.start for run, part in proposed if part.verify(data, query, run)), 0)
 
 
 def _texts(data: bytes, tokens: Tokens, start: int, end: int) -> list[bytes]:
