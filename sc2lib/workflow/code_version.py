@@ -40,8 +40,13 @@ def reachable(source: str) -> list[str]:
             continue
         found.add(module)
         package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-        pending |= _imports(path.read_text(encoding="utf-8"), package)
+        pending |= _imports_of(path, path.stat().st_mtime_ns, package)
     return sorted(found)
+
+
+@lru_cache(maxsize=1024)
+def _imports_of(path: Path, _modified: int, package: str) -> frozenset[str]:
+    return frozenset(_imports(path.read_text(encoding="utf-8"), package))
 
 
 def _imports(source: str, package: str) -> set[str]:

@@ -53,11 +53,7 @@ def plan(
     run: RunDirectory, profile: str, overrides: Mapping[str, Any], stages: Sequence[str], force: bool = False
 ) -> list[Step]:
     """What each stage needs, in order; a stage after one that must run is judged when its turn comes."""
-    for name in overrides:
-        profiles.knob(name)
-    unused = [name for name in overrides if not any(_declares(notebooks()[stage], name) for stage in stages)]
-    if unused:
-        raise ParameterError(f"none of {', '.join(stages)} has a parameter {unused[0]!r}")
+    _check_overrides(overrides, stages)
     return [Step(stage, _reason(run, profile, overrides, stage, force)) for stage in stages]
 
 
@@ -73,26 +69,42 @@ def run_chain(
 
     Raises ChainError at the first notebook that fails; what was done before stays done.
     """
-    steps = plan(run, profile, overrides, stages, force)
+    _check_overrides(overrides, stages)
+    for stage in stages:
+        _resolve(profile, overrides, stage)
     ran = 0
     with RunLock(run.path):
         run.initialise(profile, dict(overrides))
-        for position, step in enumerate(steps, 1):
-            reason = _reason(run, profile, overrides, step.stage, force)
-            title = f"[{position:2d}/{len(steps)}] {step.stage}"
+        for position, stage in enumerate(stages, 1):
+            reason = _reason(run, profile, overrides, stage, force)
+            title = f"[{position:2d}/{len(stages)}] {stage}"
             if reason is None:
                 say(f"{title}: up to date")
                 continue
             say(f"{title}: {reason}, running")
             started = time.perf_counter()
-            _execute(run, profile, overrides, notebooks()[step.stage], title, say)
-            found = manifests.load(run.stage(step.stage))
+            _execute(run, profile, overrides, notebooks()[stage], title, say)
+            found = manifests.load(run.stage(stage))
             if found is None:
-                raise ChainError(f"{step.stage} ended without a manifest; its last code cell must call stage.finish()")
+                raise ChainError(f"{stage} ended without a manifest; its last code cell must call stage.finish()")
             memory = found.measured["peak_memory_bytes"] / 2**30
             say(f"{title}: done in {time.perf_counter() - started:.0f} s, {memory:.1f} GiB")
             ran += 1
     return ran
+
+
+def _check_overrides(overrides: Mapping[str, Any], stages: Sequence[str]) -> None:
+    for name in overrides:
+        profiles.knob(name)
+        if not any(_declares(notebooks()[stage], name) for stage in stages):
+            raise ParameterError(f"none of {', '.join(stages)} has a parameter {name!r}")
+
+
+def _resolve(profile: str, overrides: Mapping[str, Any], stage: str) -> dict[str, Any]:
+    notebook = notebooks()[stage]
+    return state.resolve(
+        notebook, profile, {key: value for key, value in overrides.items() if _declares(notebook, key)}
+    )
 
 
 def _declares(notebook: Notebook, name: str) -> bool:
@@ -100,12 +112,9 @@ def _declares(notebook: Notebook, name: str) -> bool:
 
 
 def _reason(run: RunDirectory, profile: str, overrides: Mapping[str, Any], stage: str, force: bool) -> str | None:
-    notebook = notebooks()[stage]
-    mine = {name: value for name, value in overrides.items() if _declares(notebook, name)}
-    params = state.resolve(notebook, profile, mine)
     if force:
         return "forced"
-    found = state.problem(stage, run, params)
+    found = state.problem(stage, run, _resolve(profile, overrides, stage))
     if found is None and not run.notebook(stage).exists():
         return "has no executed notebook"
     return found
