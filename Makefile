@@ -8,6 +8,7 @@ SETTINGS ?=
 TORCH := 2.13.0
 BIN := $(VENV)/bin
 TEST_RUNS := $(CURDIR)/runs/test
+GROUPED := $(if $(filter output-sync,$(.FEATURES)),--output-sync=line)
 
 # macOS has no bubblewrap: chapter 15 then writes its samples and judges none of them.
 ifeq ($(shell uname),Darwin)
@@ -15,7 +16,7 @@ SETTINGS += --set sandbox=skip
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run book lab lint types unit alone chain pages test lock clean
+.PHONY: help setup book lab lint types unit alone chain pages checks test bench lock clean
 
 help:  ## show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,8 +30,12 @@ book: setup  ## run every chapter (PROFILE=laptop) and build the HTML book
 lab: setup  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
 
-test: lint types unit alone chain pages  ## run everything that checks the project
+test: lint types  ## run everything that checks the project, on two cores
+	@echo "unit tests beside notebooks and pages; each part shows its output when it ends"
+	@OMP_NUM_THREADS=1 $(MAKE) --no-print-directory -j2 $(GROUPED) checks
 	@echo "all checks passed"
+
+checks: unit alone pages
 
 lint: $(VENV)/test-ready  ## check format and style
 	$(BIN)/ruff format --check .
@@ -52,6 +57,9 @@ chain: $(VENV)/test-ready  ## run the chain end to end (profile smoke) and build
 pages: chain  ## load every page of that book in a browser
 	SC2_BOOK=$(TEST_RUNS)/chain/book/html $(BIN)/pytest tests/book
 
+bench: $(VENV)/bench-ready  ## measure against other tools on the data of a finished run (PROFILE)
+	$(BIN)/python -m benchmarks runs/$(PROFILE)
+
 $(VENV)/python-ready: requirements.lock
 	@echo "setting up $(VENV) (a few minutes the first time)"
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is needed, this is " + sys.version)'
@@ -64,6 +72,10 @@ $(VENV)/book-ready: $(VENV)/python-ready pyproject.toml
 
 $(VENV)/test-ready: $(VENV)/book-ready
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[book,cluster,test]'
+	@touch $@
+
+$(VENV)/bench-ready: $(VENV)/test-ready
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[bench]'
 	@touch $@
 
 lock:  ## resolve the newest allowed versions into requirements.lock

@@ -140,6 +140,8 @@ def _execute(
     output = target.with_name(f".tmp-{target.name}")
     watcher = Watcher(run, title, say)
     os.environ["SC2_RUNNER"] = "1"
+    # Threads that spin while they wait take the cores from each other as soon as the machine does anything else.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         papermill.execute_notebook(
             str(notebook.path),

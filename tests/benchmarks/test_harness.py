@@ -1,0 +1,64 @@
+"""The harness measures what it says: time, memory, order, and failures."""
+
+import functools
+import json
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmarks.harness import compare, report
+
+
+def _sleep(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+def _allocate(size: int) -> int:
+    block = bytearray(size)
+    block[::4096] = b"x" * len(block[::4096])
+    time.sleep(0.3)
+    return len(block)
+
+
+def _fail() -> None:
+    raise ValueError("on purpose")
+
+
+def test_a_ratio_is_the_time_of_the_other_over_ours(tmp_path: Path) -> None:
+    contenders = {"ours": functools.partial(_sleep, 0.1), "pytest": functools.partial(_sleep, 0.4)}
+    ours, other = compare("naps", "18", "sleeping", "naps", 1, contenders, repeats=1, folder=tmp_path)
+    assert ours["ratio"] == 1
+    assert 2 < other["ratio"] < 5
+    assert other["version"] == pytest.__version__ and ours["version"] is None
+    assert "naps: sleeping" in report([ours, other])
+
+
+def test_memory_is_that_of_the_contender(tmp_path: Path) -> None:
+    size = 300 * 2**20
+    small, large = compare(
+        "blocks",
+        "18",
+        "allocating",
+        "blocks",
+        1,
+        {"small": functools.partial(_allocate, 4096), "large": functools.partial(_allocate, size)},
+        repeats=1,
+        folder=tmp_path,
+    )
+    assert 0.9 * size < large["peak_memory_bytes"] - small["peak_memory_bytes"] < 1.2 * size
+
+
+def test_rows_of_the_same_measurement_are_replaced(tmp_path: Path) -> None:
+    command = {"python": [sys.executable, "-c", "pass"]}
+    for what in ("one", "two", "one"):
+        compare("starts", "18", what, "starts", 1, command, repeats=1, folder=tmp_path)
+    assert [row["what"] for row in json.loads((tmp_path / "starts.json").read_text())] == ["two", "one"]
+
+
+@pytest.mark.parametrize("work", [_fail, [sys.executable, "-c", "raise SystemExit(3)"]])
+def test_a_failing_contender_is_an_error_and_writes_nothing(tmp_path: Path, work: object) -> None:
+    with pytest.raises(RuntimeError, match="broken"):
+        compare("failures", "18", "failing", "calls", 1, {"broken": work}, repeats=1, folder=tmp_path)  # type: ignore[dict-item]
+    assert not list(tmp_path.iterdir())
