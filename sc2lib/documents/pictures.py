@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
+from sc2lib.documents.notebooks import Cell
 from sc2lib.documents.records import Segment
-from sc2lib.figures import BLUE, GREEN, GREY, ORANGE, RED, SLATE, TEXT_WIDTH, VIOLET, new
+from sc2lib.figures import BLUE, GREEN, GREY, ORANGE, RED, SLATE, TEXT_WIDTH, VIOLET, new, size, ticks
 
 COLOURS = {
     "<repo_name>": VIOLET,
@@ -70,3 +72,28 @@ def _row(ax: Any, place: int, text: str, token: str | None) -> None:
     colour = COLOURS.get(token, SLATE)
     box = {"boxstyle": "round,pad=0.15", "facecolor": colour, "edgecolor": "none", "alpha": 0.16}
     ax.text(0, place, text, color=colour, weight="bold", bbox=box, **style)
+
+
+def cells_and_segments(cells: Sequence[Cell], segments: Sequence[Mapping[str, Any]], first: int = 12) -> Figure:
+    """The first cells of a notebook beside the first segments of its structured document (rows of `segments`)."""
+    names = {"markdown": "Markdown cell", "code": "code cell"}
+    before: list[Segment] = [(names[cell.kind], cell.source) for cell in cells[: first + 1]]
+    after: list[Segment] = [(part["token"], part["text"]) for part in segments[:first]]
+    return draw({"cells of the file": before, "segments of the document": after}, lines=3, columns=64)
+
+
+def documentation_sizes(documents: Sequence[Mapping[str, Any]]) -> Figure:
+    """Histogram of the lengths of documentation (rows of a DOCUMENTS table), by the language of the first page."""
+    sizes: dict[str, list[int]] = {}
+    for row in documents:
+        sizes.setdefault(row["files"][0]["language"], []).append(row["length_bytes"])
+    fig, ax = new(aspect=0.42)
+    if sizes:
+        labels = [f"{language} ({len(found)})" for language, found in sizes.items()]
+        bins = np.geomspace(100, 1.01 * max(map(max, sizes.values())), 16)
+        ax.hist(list(sizes.values()), bins=bins, stacked=True, label=labels)
+        ax.legend(title="first page written in")
+    ax.set(xscale="log", xlabel="length of a project's documentation", ylabel="projects")
+    ax.yaxis.get_major_locator().set_params(integer=True)
+    ticks(ax.xaxis, size)
+    return fig

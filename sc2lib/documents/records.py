@@ -65,3 +65,14 @@ def table(documents: Iterable[Document]) -> pa.Table:
     rows = [document.row() for document in documents]
     rows.sort(key=lambda row: (row["source"], row["repo_name"] or "", row["document_id"]))
     return pa.Table.from_pylist(rows, schema=DOCUMENTS)
+
+
+def totals(documents: pa.Table) -> dict[str, dict[str, int]]:
+    """Documents, bytes and held-out documents of each source in a DOCUMENTS table, in the order they appear."""
+    found: dict[str, dict[str, int]] = {}
+    for row in documents.select(["source", "split", "length_bytes"]).to_pylist():
+        total = found.setdefault(row["source"], {"documents": 0, "bytes": 0, "validation_documents": 0})
+        total["documents"] += 1
+        total["bytes"] += row["length_bytes"]
+        total["validation_documents"] += row["split"] == "validation"
+    return found

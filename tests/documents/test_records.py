@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sc2lib.documents.records import Document, Provenance, table
+from sc2lib.documents.records import Document, Provenance, table, totals
 from sc2lib.tables import DOCUMENTS
 
 segments = st.lists(
@@ -38,3 +38,18 @@ def test_a_table_has_the_contract_s_schema_and_a_fixed_order():
 def test_a_document_cannot_be_changed():
     with pytest.raises(AttributeError):
         Document("code", "r", "train", []).split = "validation"
+
+
+def test_totals_are_counted_by_source():
+    made = table(
+        [
+            Document("documentation", "a", "train", [(None, "é")]),
+            Document("jupyter_scripts", "a", "train", [("<jupyter_script>", "x")]),
+            Document("documentation", "b", "validation", [(None, "abc")]),
+        ]
+    )
+    assert totals(made) == {
+        "documentation": {"documents": 2, "bytes": 5, "validation_documents": 1},
+        "jupyter_scripts": {"documents": 1, "bytes": 1, "validation_documents": 0},
+    }
+    assert totals(table([])) == {}
