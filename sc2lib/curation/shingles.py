@@ -21,7 +21,9 @@ Hashes = npt.NDArray[np.uint64]
 Offsets = npt.NDArray[np.int64]
 
 WORD = re.compile(rb"[0-9A-Za-z_\x80-\xff]+")
-BATCH_BYTES = 1 << 18  # the working arrays of a batch (8 bytes a character) stay in the cache
+BATCH_BYTES = 1 << 18  # the working arrays of a batch stay in the cache
+_FOLD = bytes(bytes([byte]).lower()[0] if WORD.match(bytes([byte])) else 0 for byte in range(256))
+_MASKS = np.array([(1 << 8 * count) - 1 for count in range(9)], np.uint64)
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def mix(values: Hashes) -> Hashes:
 def shingle_stream(texts: pa.Array, n: int = 5) -> Iterator[ShingleSets]:
     """Yield the shingle hashes of a string column in batches of texts, in order of appearance, with repeats.
 
-    A text of fewer than n words has no shingle. Costs about 10 ns a byte on one core, whatever the language.
+    A text of fewer than n words has no shingle. Costs about 6 ns a byte on one core, whatever the language.
     """
     data, offsets = _utf8(texts)
     first = 0
@@ -64,14 +66,14 @@ def shingle_stream(texts: pa.Array, n: int = 5) -> Iterator[ShingleSets]:
         last = int(np.searchsorted(offsets, offsets[first] + BATCH_BYTES, side="right")) - 1
         last = max(last, first + 1)
         borders = offsets[first : last + 1] - offsets[first]
-        words, word_text = _word_hashes(data[offsets[first] : offsets[last]], borders)
+        words, starts = _word_hashes(data[offsets[first] : offsets[last]], borders)
+        powers, inverses = _powers(1 << max(len(words) + n, 1 << 16).bit_length())
+        prefix = np.zeros(len(words) + 1, np.uint64)
+        np.cumsum(words * powers[: len(words)], out=prefix[1:])
         count = max(len(words) - n + 1, 0)
-        hashes = np.zeros(count, np.uint64)
-        for position, coefficient in enumerate(_coefficients(n)):
-            hashes += words[position : position + count] * coefficient
-        inside = word_text[:count] == word_text[n - 1 :]  # a shingle never crosses from one text to the next
-        hashes, owner = mix(hashes[inside]) >> np.uint64(1), word_text[:count][inside]
-        yield ShingleSets(hashes, np.searchsorted(owner, np.arange(last - first + 1)))
+        hashes = (prefix[n : n + count] - prefix[:count]) * inverses[:count]
+        inside, ends = _inside_a_text(np.searchsorted(starts, borders), count, n)
+        yield ShingleSets(mix(hashes[inside]) >> np.uint64(1), ends)
         first = last
 
 
@@ -117,28 +119,40 @@ def _utf8(texts: pa.Array) -> tuple[npt.NDArray[np.uint8], Offsets]:
 
 
 def _word_hashes(data: npt.NDArray[np.uint8], borders: Offsets) -> tuple[Hashes, Offsets]:
-    """Hash every word of texts laid end to end; also the text each word belongs to."""
-    is_word, value = _byte_tables()
-    inside = is_word[data]
-    padded = np.zeros(len(data) + 2, bool)
-    padded[1:-1] = inside
-    text_start = np.zeros(len(data) + 1, bool)
-    text_start[borders] = True
-    starts = np.flatnonzero(inside & (~padded[:-2] | text_start[:-1]))
-    ends = np.flatnonzero(inside & (~padded[2:] | text_start[1:])) + 1
-    powers, inverses = _powers(1 << max(len(data), BATCH_BYTES).bit_length())
-    prefix = np.zeros(len(data) + 1, np.uint64)
-    np.cumsum(value[data] * powers[: len(data)], out=prefix[1:])
-    words = mix((prefix[ends] - prefix[starts]) * inverses[starts])
-    return words, np.searchsorted(borders, starts, side="right") - 1
+    """Hash every word of texts laid end to end, eight bytes at a time; also where each word starts."""
+    padded = np.zeros(len(data) + 9, np.uint8)  # a byte before the first and eight after the last are no word
+    padded[1:-8] = np.frombuffer(data.tobytes().translate(_FOLD), np.uint8)
+    inside = padded != 0
+    cuts = np.flatnonzero(inside[1:] != inside[:-1])  # a word starts or ends before byte i
+    edges = borders[1:-1]
+    edges = np.unique(edges[inside[edges] & inside[edges + 1]])  # a word ends and another starts
+    if len(edges):
+        cuts = np.sort(np.concatenate([cuts, edges, edges]))
+    starts, length = cuts[0::2], cuts[1::2] - cuts[0::2]
+    aligned = np.frombuffer(padded, np.uint64, 1, offset=1)
+    eight = np.lib.stride_tricks.as_strided(aligned, (len(data) + 1,), (1,), writeable=False)
+    words = mix((eight[starts] & _MASKS[np.minimum(length, 8)]) ^ (length.astype(np.uint64) << np.uint64(56)))
+    long = np.flatnonzero(length > 8)
+    if len(long):
+        further = (length[long] - 1) >> 3
+        begin = np.cumsum(further) - further
+        number = np.arange(int(further.sum())) - np.repeat(begin, further) + 1
+        at = np.repeat(starts[long], further) + 8 * number
+        left = np.repeat(cuts[1::2][long], further) - at
+        parts = mix((eight[at] & _MASKS[np.minimum(left, 8)]) + mix(number.astype(np.uint64)))
+        words[long] = mix(words[long] + np.add.reduceat(parts, begin))
+    return words, starts
 
 
-@cache
-def _byte_tables() -> tuple[npt.NDArray[np.bool_], Hashes]:
-    """Per byte: is it part of a word, and its 64-bit value (the same for both cases of an ASCII letter)."""
-    is_word = np.array([WORD.match(bytes([byte])) is not None for byte in range(256)])
-    lower = np.frombuffer(bytes(range(256)).lower(), np.uint8)
-    return is_word, mix(lower.astype(np.uint64) + np.uint64(1))
+def _inside_a_text(first_word: Offsets, count: int, n: int) -> tuple[npt.NDArray[np.bool_], Offsets]:
+    """Which of the `count` runs of n words lie in one text, given each text's first word; and the texts' offsets."""
+    inside = np.ones(count, bool)
+    start, stop = first_word[:-1], first_word[1:]
+    start, stop = start[stop > start], stop[stop > start]
+    for back in range(1, n):
+        crossing = np.maximum(stop - back, start)
+        inside[crossing[crossing < count]] = False
+    return inside, np.concatenate([[0], np.cumsum(np.maximum(np.diff(first_word) - n + 1, 0))])
 
 
 @cache
@@ -150,8 +164,3 @@ def _powers(count: int) -> tuple[Hashes, Hashes]:
         table[0] = 1
         np.multiply.accumulate(table, out=table)
     return tables[0], tables[1]
-
-
-@cache
-def _coefficients(n: int) -> tuple[np.uint64, ...]:
-    return tuple(value | np.uint64(1) for value in mix(np.arange(1, n + 1, dtype=np.uint64)))
