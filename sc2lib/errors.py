@@ -9,6 +9,10 @@ class InputError(Sc2Error):
     """The user's data cannot be used as it is; the message names the file and the remedy."""
 
 
+class TransferError(Sc2Error):
+    """Something could not be fetched whole; the message says what and from where. Running again goes on."""
+
+
 class ParameterError(Sc2Error, ValueError):
     """A parameter is unknown, of the wrong type or out of range; the message names the nearest valid one."""
 

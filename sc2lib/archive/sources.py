@@ -3,14 +3,14 @@
 import fnmatch
 import os
 import platform
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sc2lib.archive import directory, environment, git, project_licenses
+from sc2lib.archive import directory, environment, git, project_licenses, registry
 from sc2lib.archive.graph import GRAPH, Graph
 from sc2lib.errors import InputError, ParameterError
 from sc2lib.files import remove
@@ -42,6 +42,10 @@ REPOSITORY = pa.schema(
 )
 
 
+# Sources whose origins are projects of a known name, so that `include` can choose among them.
+PROJECTS = ("environment", "registry")
+
+
 class Origin(Protocol):
     """A place software came from; visiting it adds its objects to a graph, reading gives the bytes of its files."""
 
@@ -59,14 +63,14 @@ class Origin(Protocol):
 def list_origins(source: str, source_path: str | None = None, include: str | None = None) -> pa.Table:
     """The REPOSITORY table of a source, sorted by name.
 
-    `source_path` holds one or more folders separated by ``os.pathsep`` (sources ``directory`` and ``git``);
-    `include` holds patterns of repository names of the environment separated by commas
-    (``pypi/rich,pypi/jupyter*``); the other sources take what their path names.
+    `source_path` holds one or more folders separated by ``os.pathsep`` (sources ``directory`` and ``git``), or lists
+    of distributions (``registry``; none: the one that comes with the book); `include` holds patterns of repository
+    names of `PROJECTS` separated by commas (``pypi/rich,pypi/jupyter*``); the other sources take what their path names.
     Raises InputError when a folder cannot be used or no origin is left, ParameterError for settings that clash.
     """
     folders = _folders(source, source_path)
     rows = list(_LISTERS[source](folders))
-    if include and source == "environment":
+    if include and source in PROJECTS:
         patterns = [pattern.strip() for pattern in include.split(",") if pattern.strip()]
         kept = [row for row in rows if any(fnmatch.fnmatchcase(row["repo_name"], p) for p in patterns)]
         if not kept:
@@ -92,6 +96,8 @@ def open_origin(url: str, visit_type: str) -> Origin:
     """The origin behind a row of REPOSITORY, on this machine."""
     if visit_type == "git":
         return git.GitRepository(url)
+    if visit_type in registry.VISIT_TYPES.values():
+        return registry.Distribution(url)
     if visit_type == "directory":
         return directory.Directory(url)
     if url == environment.STANDARD_LIBRARY:
@@ -150,6 +156,8 @@ def _folders(source: str, source_path: str | None) -> list[Path]:
         if source_path:
             raise ParameterError("source=environment takes no source_path; did you mean source=directory?")
         return []
+    if source == "registry" and not source_path:
+        return []
     if not source_path:
         raise ParameterError(f"source={source} needs source_path: the folder to read")
     if "://" in source_path:
@@ -191,7 +199,12 @@ def _directories(folders: list[Path]) -> Iterator[dict[str, Any]]:
         }
 
 
-_LISTERS = {"environment": _environment, "directory": _directories, "git": git.repositories}
+_LISTERS: dict[str, Callable[[list[Path]], Iterator[dict[str, Any]]]] = {
+    "environment": _environment,
+    "directory": _directories,
+    "git": git.repositories,
+    "registry": registry.repositories,
+}
 
 
 def _make_unique(rows: list[dict[str, Any]]) -> None:

@@ -1,0 +1,189 @@
+"""The source ``registry``: the real pip and npm against registries served on this machine over HTTP."""
+
+import hashlib
+import io
+import json
+import shutil
+import tarfile
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sc2lib.archive import registry, sources
+from sc2lib.errors import InputError, TransferError
+from sc2lib.files import sha256
+
+
+def packed(top: str, **files: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(f"{top}/{name}")
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+SETUP = b"raise SystemExit('a visit must never run what it archives')\n"
+SDIST = packed(
+    "demo-1.0", **{"setup.py": SETUP, "PKG-INFO": b"Name: demo\nVersion: 1.0\n", "demo.rs": b"fn main() {}\n"}
+)
+PACKAGE = packed(
+    "package", **{"package.json": b'{"name": "@x/demo", "version": "2.0.0"}\n', "a.sol": b"contract A {}\n"}
+)
+
+
+class Registry:
+    """A package index and an npm registry with one project each, and what they were asked."""
+
+    def __init__(self) -> None:
+        self.sdist, self.asked = SDIST, []
+        owner = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                owner.asked.append(self.path)
+                kind, body = owner.answer(self.path)
+                self.send_response(200 if body else 404)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *arguments: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def answer(self, path: str) -> tuple[str, bytes]:
+        digest = hashlib.sha256(SDIST).hexdigest()
+        if path == "/simple/demo/":
+            return "text/html", f'<a href="/files/demo-1.0.tar.gz#sha256={digest}">demo-1.0.tar.gz</a>'.encode()
+        if path == "/files/demo-1.0.tar.gz":
+            return "application/octet-stream", self.sdist
+        if path.lower() == "/@x%2fdemo":
+            dist = {"tarball": f"{self.url}/demo.tgz", "shasum": hashlib.sha1(PACKAGE).hexdigest()}
+            version = {"name": "@x/demo", "version": "2.0.0", "dist": dist}
+            tags = {"latest": "2.0.0"}
+            packument = {"name": "@x/demo", "dist-tags": tags, "versions": {"2.0.0": version}}
+            return "application/json", json.dumps(packument).encode()
+        return "application/octet-stream", PACKAGE if path == "/demo.tgz" else b""
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
+    running = Registry()
+    settings = {
+        "SC2_CACHE": str(tmp_path / "cache"),
+        "PIP_CONFIG_FILE": "/dev/null",
+        "PIP_INDEX_URL": f"{running.url}/simple",
+        "PIP_EXTRA_INDEX_URL": "",
+        "PIP_FIND_LINKS": "",
+        "PIP_RETRIES": "0",
+        "npm_config_registry": running.url,
+        "npm_config_cache": str(tmp_path / "npm"),
+        "npm_config_fetch_retries": "0",
+        "npm_config_update_notifier": "false",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    yield running
+    running.server.shutdown()
+    running.server.server_close()
+
+
+def pin(data: bytes = SDIST, **fields: str) -> dict[str, str]:
+    entry = {"registry": "pypi", "name": "demo", "version": "1.0", "license": "MIT"}
+    return entry | {"sha256": hashlib.sha256(data).hexdigest()} | fields
+
+
+def listed(folder: Path, *entries: dict[str, str]) -> Path:
+    path = folder / "list.yaml"
+    path.write_text(yaml.safe_dump(list(entries)))
+    return path
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
+def test_pip_and_npm_fetch_what_the_list_pins(server: Registry, tmp_path: Path, produce) -> None:
+    package = pin(PACKAGE, registry="npm", name="@x/demo", version="2.0.0")
+    run = produce("registry", listed(tmp_path, pin(), package))
+    assert run.paths() == {"/setup.py", "/PKG-INFO", "/demo.rs", "/package.json", "/a.sol"}
+    assert set(run.files["repo_name"].to_pylist()) == {"pypi/demo", "npm/@x/demo"}
+    assert sorted(run.graph["release"]["name"].to_pylist()) == [b"1.0", b"2.0.0"]
+    assert set(run.files["gha_license_id"].to_pylist()) == {"MIT"}
+    kept = sorted((tmp_path / "cache" / "registry").iterdir())
+    assert [path.name for path in kept] == sorted(sha256(path) for path in kept)
+    asked = len(server.asked)
+    assert produce("registry", listed(tmp_path, pin(), package)).files == run.files
+    assert len(server.asked) == asked, "a second run needs no network"
+
+
+def test_a_truncated_file_is_refused_and_never_kept(server: Registry, tmp_path: Path) -> None:
+    url = registry.Pin(**pin()).url
+    server.sdist = SDIST[:-9]
+    with pytest.raises(TransferError, match=r"pypi/demo 1\.0 has sha256 .* not .* as the list says"):
+        list(sources.open_origin(url, "pypi-sdist").read([(b"demo.rs", "")]))
+    assert not list((tmp_path / "cache" / "registry").iterdir())
+    server.sdist = SDIST
+    assert list(sources.open_origin(url, "pypi-sdist").read([(b"demo.rs", ""), (b"gone", "")]))[0] == b"fn main() {}\n"
+
+
+def test_what_the_index_does_not_have_is_named(server: Registry) -> None:
+    with pytest.raises(TransferError, match=r"demo 9\.9 cannot be fetched: .*no demo 9\.9"):
+        registry.fetch(registry.Pin(**pin(version="9.9")))
+
+
+def test_a_hostile_archive_fails_its_visit_and_the_others_go_on(tmp_path: Path, monkeypatch, produce) -> None:
+    monkeypatch.setenv("SC2_CACHE", str(tmp_path / "cache"))
+    evil, good = packed("demo-1.0/../..", a=b"x\n"), packed("good-1.0", **{"a.py": b"x = 1\n"})
+    for data in (evil, good):
+        path = tmp_path / "cache" / "registry" / hashlib.sha256(data).hexdigest()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    run = produce("registry", listed(tmp_path, pin(evil, name="evil"), pin(good, name="good")))
+    assert run.paths() == {"/a.py"}
+    assert "climbs out of it" in run.removed["detail"][0].as_py()
+    assert run.removed["repo_name"].to_pylist() == ["pypi/evil"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no list of distributions"),
+        ("{a: 1", "cannot be read"),
+        ("- {registry: pypi, name: a}", "entry 1: 'version'"),
+        ("- {registry: cran, name: a, version: 1, sha256: ff}", r"entry 1 \(a\): registry must be pypi or npm"),
+        ("- {registry: pypi, name: a, version: 1, sha256: ff}", "64 hexadecimal digits"),
+        ("- {registry: pypi, name: a, version: 1, md5: ff, sha256: ff}", "unexpected keyword argument 'md5'"),
+    ],
+)
+def test_a_list_that_cannot_be_used(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "list.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        sources.list_origins("registry", str(path))
+
+
+def test_the_list_of_the_book_is_complete_and_can_be_chosen_from(tmp_path: Path) -> None:
+    pins = registry.read_list()
+    assert {pin.registry for pin in pins} == {"pypi", "npm"} and all(pin.license for pin in pins)
+    assert len({language for pin in pins for language in pin.languages}) >= 20
+    for found in pins:
+        assert registry.Pin.parse(found.url).name == found.name
+    chosen = sources.list_origins("registry", None, "npm/@*")["repo_name"].to_pylist()
+    assert chosen == [
+        "npm/@capacitor/android",
+        "npm/@capacitor/ios",
+        "npm/@openzeppelin/contracts",
+        "npm/@rescript/core",
+    ]
+    with pytest.raises(InputError, match="matches none"):
+        sources.list_origins("registry", None, "crates/*")
+    with pytest.raises(InputError, match="stands there twice"):
+        registry.read_list(listed(tmp_path, pin(), pin()))
