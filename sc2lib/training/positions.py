@@ -9,6 +9,8 @@ import torch
 
 from sc2lib.model.config import ModelConfig
 from sc2lib.model.transformer import Starcoder2, rope_frequencies
+from sc2lib.training.machine import settings
+from sc2lib.training.validation import ValidationWindows, autocast, window_losses
 
 # One row per model and position; loss in nats per token, the mean over `windows` held-out windows.
 LOSS_BY_POSITION = pa.schema(
@@ -53,6 +55,24 @@ def binned(losses: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return means.mean(axis=0), means.std(axis=0, ddof=1) / math.sqrt(len(means))
 
 
+# docs: start-paired
+def paired_difference(losses: np.ndarray, reference: np.ndarray) -> tuple[float, float]:
+    """Mean of `losses` - `reference` on the same windows, [windows, T], and its standard error over windows.
+
+    Files differ in difficulty far more than models do. The difference within a window does not see that.
+    """
+    differences = (losses - reference).mean(axis=1)
+    return float(differences.mean()), float(differences.std(ddof=1) / math.sqrt(len(differences)))
+
+
+def in_words(difference: float, error: float) -> str:
+    """What a paired difference of losses says, at two standard errors: lower, higher or no clear difference."""
+    if abs(difference) <= 2 * error:
+        return "no clear difference"
+    return "lower" if difference < 0 else "higher"
+    # docs: end-paired
+
+
 # docs: start-wavelengths
 def wavelengths(head_size: int, theta: float) -> np.ndarray:
     """Tokens after which each pair of channels has turned once: 2π · theta^(2i/D), [D/2]."""
@@ -65,6 +85,14 @@ def wavelengths(head_size: int, theta: float) -> np.ndarray:
 def largest_angles(head_size: int, theta: float, length: int) -> np.ndarray:
     """The largest angle in turns that each pair reaches between two tokens of a sequence of `length`, [D/2]."""
     return (length - 1) / wavelengths(head_size, theta)
+
+
+def measured_losses(
+    model: Starcoder2, windows: ValidationWindows, threads: int, precision: str, size: int = 2, cut: int | None = None
+) -> np.ndarray:
+    """`window_losses` on the CPU at the precision of training, [windows, T], the same bits in every run."""
+    with settings(threads, deterministic=True):
+        return window_losses(model, windows, size=size, context=autocast("cpu", precision), cut=cut)
 
 
 def position_bins(length: int, count: int = 14) -> np.ndarray:

@@ -34,6 +34,13 @@ class Marked:
     value: float | None
     mark: str
 
+    def shown(self, form: str) -> str:
+        """The figure by a format specification, its mark in brackets; a dash where no source has it."""
+        return "–" if self.value is None else f"{self.value:{form}} ({self.mark})"
+
+
+UNKNOWN = Marked(None, "–")
+
 
 @dataclass(frozen=True)
 class PaperRun:
@@ -43,28 +50,30 @@ class PaperRun:
     hardware: str
     devices: Marked
     base_tokens: Marked
-    long_tokens: Marked
     flops: Marked
-    gpu_hours: Marked
-    co2_kg: Marked
-    tokens_per_device_second: Marked
+    long_tokens: Marked = Marked(200e9, "V2")
+    gpu_hours: Marked = UNKNOWN
+    co2_kg: Marked = UNKNOWN
+    tokens_per_device_second: Marked = UNKNOWN
+
+    @property
+    def stage_tokens(self) -> tuple[float, float]:
+        """Training tokens of the base and of the long stage."""
+        assert self.base_tokens.value is not None and self.long_tokens.value is not None
+        return self.base_tokens.value, self.long_tokens.value
 
     @property
     def tokens(self) -> float:
         """Training tokens of both stages."""
-        assert self.base_tokens.value is not None and self.long_tokens.value is not None
-        return self.base_tokens.value + self.long_tokens.value
+        return sum(self.stage_tokens)
 
 
-_LONG = Marked(200e9, "V2")
-_UNKNOWN = Marked(None, "–")
 PAPER_RUNS = (
     PaperRun(
         "3b",
         "a100",
         devices=Marked(160, "V"),
         base_tokens=Marked(3.1e12, "V"),
-        long_tokens=_LONG,
         flops=Marked(5.94e22, "V2"),
         gpu_hours=Marked(97120, "R"),
         co2_kg=Marked(16107.01, "R"),
@@ -75,22 +84,16 @@ PAPER_RUNS = (
         "h100",
         devices=Marked(432, "R"),
         base_tokens=Marked(3.5e12, "V2"),
-        long_tokens=_LONG,
         flops=Marked(1.55e23, "V2"),
         gpu_hours=Marked(145152, "R"),
         co2_kg=Marked(29622.83, "R"),
-        tokens_per_device_second=_UNKNOWN,
     ),
     PaperRun(
         "15b",
         "h100",
         devices=Marked(1024, "V"),
         base_tokens=Marked(4.1e12, "V2"),
-        long_tokens=_LONG,
         flops=Marked(3.87e23, "V2"),
-        gpu_hours=_UNKNOWN,
-        co2_kg=_UNKNOWN,
-        tokens_per_device_second=_UNKNOWN,
     ),
 )
 
@@ -205,6 +208,7 @@ def training_flops(size: str, base_tokens: float, long_tokens: float, windowed: 
         config = ModelConfig.preset(size, stage)
         total += tokens * config.flops_per_token(config.max_position_embeddings, windowed)
     return total
+    # docs: end-compute
 
 
 def six_nd(parameters: float, tokens: float) -> float:
@@ -219,6 +223,36 @@ def device_hours(flops: float, hardware: Hardware, utilisation: float) -> float:
     return flops / (hardware.peak_flops * utilisation) / 3600
 
 
+# docs: start-plan
+@dataclass(frozen=True)
+class Plan:
+    """What one of the paper's runs needs: FLOPs, fraction of the peak and its source, hours of one device."""
+
+    run: PaperRun
+    hardware: Hardware
+    flops: float
+    mfu: float
+    mfu_from: str
+    hours: float
+
+
+def plan(run: PaperRun, planned_mfu: float) -> Plan:
+    """Hours at the utilisation that a published throughput or number of hours implies, else at `planned_mfu`."""
+    hardware = HARDWARE[run.hardware]
+    flops = training_flops(run.size, *run.stage_tokens)
+    rate, published = run.tokens_per_device_second, run.gpu_hours
+    if rate.value:
+        config = ModelConfig.preset(run.size)
+        per_token = config.flops_per_token(config.max_position_embeddings)
+        mfu, source = rate.value * per_token / hardware.peak_flops, f"throughput ({rate.mark})"
+    elif published.value:
+        mfu, source = flops / (published.value * 3600 * hardware.peak_flops), f"hours ({published.mark})"
+    else:
+        mfu, source = planned_mfu, "assumed"
+    return Plan(run, hardware, flops, mfu, source, device_hours(flops, hardware, mfu))
+    # docs: end-plan
+
+
 def energy_kwh(hours: float, hardware: Hardware, overhead: float = 1.0) -> float:
     """Device hours at the power limit, times what the data centre adds (power usage effectiveness).
 
@@ -231,4 +265,3 @@ def compute_optimal(flops: float, tokens_per_parameter: float = 20.0) -> tuple[f
     """Parameters and tokens that Hoffmann et al. (2022) would choose for a budget: C = 6·N·D with D = 20·N."""
     parameters = (flops / (6 * tokens_per_parameter)) ** 0.5
     return parameters, tokens_per_parameter * parameters
-    # docs: end-compute

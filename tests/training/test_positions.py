@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,12 +9,16 @@ from sc2lib.model.transformer import Starcoder2
 from sc2lib.training.positions import (
     LOSS_BY_POSITION,
     binned,
+    in_words,
     largest_angles,
     loss_by_position,
+    measured_losses,
+    paired_difference,
     position_bins,
     reshaped,
     wavelengths,
 )
+from sc2lib.training.validation import ValidationWindows
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +69,31 @@ def test_position_bins_cover_every_position_once() -> None:
     for length in (8, 512, 2048):
         edges = position_bins(length)
         assert edges[0] == 0 and edges[-1] == length and (np.diff(edges) > 0).all()
+
+
+def test_paired_difference_sees_what_levels_hide() -> None:
+    """Windows that differ by nats, models that differ by a hundredth of one: only the pairs tell."""
+    random = np.random.default_rng(0)
+    difficulty = random.normal(3, 1, (20, 1))
+    first = difficulty + random.normal(0, 0.01, (20, 8))
+    second = difficulty - 0.02 + random.normal(0, 0.01, (20, 8))
+    difference, error = paired_difference(second, first)
+    per_window = [row.mean() - other.mean() for row, other in zip(second, first)]
+    assert difference == pytest.approx(np.mean(per_window))
+    assert error == pytest.approx(np.std(per_window, ddof=1) / 20**0.5)
+    assert in_words(difference, error) == "lower" and in_words(-difference, error) == "higher"
+    unpaired = np.hypot(first.mean(1).std(ddof=1), second.mean(1).std(ddof=1)) / 20**0.5
+    assert in_words(difference, unpaired) == "no clear difference"
+    assert in_words(*paired_difference(first, first)) == "no clear difference"
+
+
+def test_measured_losses_repeat_and_obey_the_cut(model: Starcoder2, tmp_path: Path) -> None:
+    """The first positions of a window do not know whether something follows; the later ones of a piece start anew."""
+    path = tmp_path / "validation.bin"
+    np.random.default_rng(0).integers(0, 64, 4 * 32 + 1).astype(np.uint16).tofile(path)
+    windows = ValidationWindows(path, 32, 4)
+    whole, again = (measured_losses(model, windows, 1, "32-true") for _ in range(2))
+    cut = measured_losses(model, windows, 1, "32-true", cut=8)
+    assert np.array_equal(whole, again) and whole.shape == cut.shape == (4, 32)
+    assert whole[:, :8] == pytest.approx(cut[:, :8], abs=1e-5)
+    assert np.abs(whole[:, 8:] - cut[:, 8:]).max() > 1e-3

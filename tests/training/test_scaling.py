@@ -9,12 +9,14 @@ from sc2lib.training.scaling import (
     HARDWARE,
     PAPER_RUNS,
     Layout,
+    Marked,
     activation_bytes,
     block_activation_bytes,
     compute_optimal,
     device_hours,
     energy_kwh,
     logit_bytes,
+    plan,
     six_nd,
     training_flops,
     training_memory,
@@ -98,3 +100,17 @@ def test_hours_energy_and_the_compute_optimal_point():
     assert (parameters, tokens) == pytest.approx((1e10, 2e11))
     with pytest.raises(ParameterError, match="utilisation"):
         device_hours(1.0, HARDWARE["a100"], 1.5)
+
+
+def test_a_plan_takes_its_utilisation_from_the_best_source():
+    """A throughput before hours before the knob; hours that are published come out again."""
+    three, seven, fifteen = (plan(run, 0.4) for run in PAPER_RUNS)
+    assert three.mfu_from == "throughput (V)" and seven.mfu_from == "hours (R)" and fifteen.mfu_from == "assumed"
+    assert seven.hours == pytest.approx(PAPER_RUNS[1].gpu_hours.value)
+    assert fifteen.mfu == 0.4 and fifteen.hours == device_hours(fifteen.flops, HARDWARE["h100"], 0.4)
+    # 10,000 tokens a second and device: hours of the tokens alone, but for the longer context of the second stage
+    assert three.hours == pytest.approx(3.3e12 / 10_000 / 3600, rel=0.05)
+
+
+def test_a_marked_figure_shows_its_mark():
+    assert Marked(97120, "R").shown(",.0f") == "97,120 (R)" and Marked(None, "–").shown(",.0f") == "–"
