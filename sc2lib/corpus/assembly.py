@@ -47,3 +47,9 @@ def assemble(
         made += repository_documents(name, found, split, seed, metadata_rate, max_document_bytes)
     documents = pa.concat_tables([table(made), *ready])
     return documents, count_documents(documents)
+
+
+def members(files: pa.Table, repo_name: str) -> list[SourceFile]:
+    """The files of one repository in a ROUTED table, in the order of the table."""
+    rows = files.filter(pc.equal(files["repo_name"], repo_name)).drop_columns(["repo_name"])
+    return [SourceFile(**row) for row in rows.to_pylist()]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sc2lib.documents.records import files_of
 from sc2lib.documents.repositories import unit
 from sc2lib.errors import ParameterError
 
@@ -38,22 +39,26 @@ class PaperSource:
     models: tuple[str, ...]
 
 
-ALL, LARGE = ("3B", "7B", "15B"), ("7B", "15B")
-PAPER_SOURCES = (
-    PaperSource("the-stack-v2-train-smol", 525.5, ("3B", "7B")),
-    PaperSource("the-stack-v2-train-full", 775.48, ("15B",)),
-    PaperSource("pull requests", 19.54, ALL),
-    PaperSource("issues", 11.06, ALL),
-    PaperSource("jupyter_structured", 14.74, ALL),
-    PaperSource("jupyter_scripts", 16.29, ALL),
-    PaperSource("Kaggle scripts", 1.68, ALL),
-    PaperSource("documentation", 1.6, ALL),
-    PaperSource("OpenWebMath", 14.42, LARGE),
-    PaperSource("Wikipedia", 6.12, LARGE),
-    PaperSource("StackOverflow", 10.26, ALL),
-    PaperSource("arXiv", 30.26, LARGE),
-    PaperSource("LHQ", 5.78, ALL),
-    PaperSource("intermediate representations", 6.0, ALL),
+_SMALL, _LARGE = ("3B", "7B"), ("15B",)
+_ALL, _MEDIUM_UP = ("3B", "7B", "15B"), ("7B", "15B")
+PAPER_SOURCES = tuple(
+    PaperSource(name, tokens, models)
+    for name, tokens, models in (
+        ("the-stack-v2-train-smol", 525.5, _SMALL),
+        ("the-stack-v2-train-full", 775.48, _LARGE),
+        ("pull requests", 19.54, _ALL),
+        ("issues", 11.06, _ALL),
+        ("jupyter_structured", 14.74, _ALL),
+        ("jupyter_scripts", 16.29, _ALL),
+        ("Kaggle scripts", 1.68, _ALL),
+        ("documentation", 1.6, _ALL),
+        ("OpenWebMath", 14.42, _MEDIUM_UP),
+        ("Wikipedia", 6.12, _MEDIUM_UP),
+        ("StackOverflow", 10.26, _ALL),
+        ("arXiv", 30.26, _MEDIUM_UP),
+        ("LHQ", 5.78, _ALL),
+        ("intermediate representations", 6.0, _ALL),
+    )
 )
 # Table 1: gigabytes of each language in the-stack-v2-swh-full, the source code of the 15B model.
 PAPER_LANGUAGES = {
@@ -80,17 +85,16 @@ MIXTURE = pa.schema(
 def count_documents(documents: pa.Table) -> pa.Table:
     """Files and bytes of text by source, language and split of a DOCUMENTS table, as a MIXTURE table.
 
-    A file's text is its segment and those that follow, up to the next file's; paths before the code count.
+    A file's text is that of its segments; paths before the code count.
     """
     totals: dict[tuple[str, str, str], list[int]] = {}
     for batch in documents.to_batches(max_chunksize=64):
         for row in batch.to_pylist():
-            starts = [file["segment"] for file in row["files"]] + [len(row["segments"])]
-            for file, following in zip(row["files"], starts[1:], strict=True):
+            for file, segments in files_of(row):
                 key = (row["source"], file["language"] or "unknown", row["split"])
                 total = totals.setdefault(key, [0, 0])
                 total[0] += 1
-                total[1] += sum(len(part["text"].encode()) for part in row["segments"][file["segment"] : following])
+                total[1] += sum(len(part["text"].encode()) for part in segments)
     rows = [dict(zip(MIXTURE.names, (*key, *total), strict=True)) for key, total in sorted(totals.items())]
     return pa.Table.from_pylist(rows, schema=MIXTURE)
 
@@ -102,6 +106,15 @@ def add_up(tables: Iterable[pa.Table]) -> pa.Table:
     summed = summed.select([*keys, "files_sum", "bytes_sum"]).rename_columns(MIXTURE.names)
     order = [("source", "ascending"), ("bytes", "descending"), ("language", "ascending"), ("split", "ascending")]
     return summed.sort_by(order)
+
+
+def bytes_by(counts: pa.Table, column: str, source: str | None = None) -> dict[str, int]:
+    """Bytes of a MIXTURE table by "source", "language" or "split", largest first; of one source only if given."""
+    totals: dict[str, int] = {}
+    for row in counts.to_pylist():
+        if source in (None, row["source"]):
+            totals[row[column]] = totals.get(row[column], 0) + row["bytes"]
+    return dict(sorted(totals.items(), key=lambda item: -item[1]))
 
 
 def count_languages(files: pa.Table) -> dict[str, int]:

@@ -6,20 +6,20 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from sc2lib.documents.records import files_of
+
 
 def texts(shards: Iterable[Path], split: str) -> Iterator[tuple[str, str]]:
     """Yield (language, text) for every file in the documents of one split, in the order of the shards.
 
-    A file's text is its segment and those that follow, up to the next file's, joined without sentinels.
+    A file's text is that of its segments, joined without sentinels.
     """
     for shard in shards:
         table = pq.read_table(shard, columns=["segments", "files"], filters=pc.field("split") == split)
         for batch in table.to_batches(max_chunksize=16):
             for row in batch.to_pylist():
-                starts = [file["segment"] for file in row["files"]] + [len(row["segments"])]
-                for file, following in zip(row["files"], starts[1:], strict=True):
-                    parts = row["segments"][file["segment"] : following]
-                    yield file["language"] or "unknown", "".join(part["text"] for part in parts)
+                for file, segments in files_of(row):
+                    yield file["language"] or "unknown", "".join(part["text"] for part in segments)
 
 
 def by_language(shards: Iterable[Path], split: str, bytes_per_language: int, smallest: int = 0) -> dict[str, list[str]]:

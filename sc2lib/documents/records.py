@@ -1,8 +1,10 @@
 """One training document: sentinels and text kept apart, with the files it was made from."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
 
 import pyarrow as pa
 
@@ -76,3 +78,11 @@ def totals(documents: pa.Table) -> dict[str, dict[str, int]]:
         total["bytes"] += row["length_bytes"]
         total["validation_documents"] += row["split"] == "validation"
     return found
+
+
+def files_of(row: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """Each file of a row of a DOCUMENTS table with its segments: its own and those up to the next file's."""
+    segments = row["segments"]
+    starts = [*(file["segment"] for file in row["files"]), len(segments)]
+    for file, (start, end) in zip(row["files"], pairwise(starts), strict=True):
+        yield file, segments[start:end]

@@ -81,3 +81,12 @@ def test_held_out_files_of_a_single_repository_make_a_document_of_their_own(arch
     code = {row["blob_id"] for row in files.to_pylist() if row["language"] != "Jupyter Notebook"}
     assert by_split["validation"] == held_out.blobs & code
     assert by_split["train"] == code - held_out.blobs
+
+
+def test_members_are_the_files_of_one_repository(archive):
+    (bucket, _) = assembly.distribute(*archive, {}, 1, 1)
+    found = assembly.members(bucket, "pypi/b")
+    assert len(found) == bucket.num_rows // 3
+    assert {file.blob_id[0] for file in found} == {"b"}
+    assert all(file.content.startswith("# pypi/b") for file in found)
+    assert assembly.members(bucket, "pypi/none") == []

@@ -84,3 +84,11 @@ def test_documents_are_counted_by_source_language_and_split():
     halves = [mixture.count_documents(table(part)) for part in (documents[:1], documents[1:], documents[:1])]
     assert mixture.add_up(halves).schema == mixture.MIXTURE
     assert mixture.add_up(halves).to_pylist()[0] == dict(zip(mixture.MIXTURE.names, ("code", "C", "train", 4, 8)))
+
+
+def test_bytes_are_added_up_by_any_column():
+    rows = [("code", "C", "train", 1, 8), ("code", "C", "validation", 1, 4), ("issues", "-", "train", 2, 20)]
+    counts = pa.Table.from_pylist([dict(zip(mixture.MIXTURE.names, row)) for row in rows], mixture.MIXTURE)
+    assert list(mixture.bytes_by(counts, "source").items()) == [("issues", 20), ("code", 12)]
+    assert mixture.bytes_by(counts, "split") == {"train": 28, "validation": 4}
+    assert mixture.bytes_by(counts, "language", source="code") == {"C": 12}

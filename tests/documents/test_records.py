@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sc2lib.documents.records import Document, Provenance, table, totals
+from sc2lib.documents.records import Document, Provenance, files_of, table, totals
 from sc2lib.tables import DOCUMENTS
 
 segments = st.lists(
@@ -53,3 +53,11 @@ def test_totals_are_counted_by_source():
         "jupyter_scripts": {"documents": 1, "bytes": 1, "validation_documents": 0},
     }
     assert totals(table([])) == {}
+
+
+def test_a_file_has_the_segments_up_to_the_next_one():
+    parts = [("<jupyter_start>", ""), ("<jupyter_text>", "a"), ("<jupyter_code>", "b"), ("<file_sep>", "c")]
+    origins = [Provenance("0" * 40, f"/{place}", None, None, place) for place in (1, 3)]
+    (row,) = table([Document("code", "r", "train", parts, origins)]).to_pylist()
+    texts = {file["path"]: [part["text"] for part in segments] for file, segments in files_of(row)}
+    assert texts == {"/1": ["a", "b"], "/3": ["c"]}
