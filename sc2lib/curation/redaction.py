@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from sc2lib.curation.addresses import find_emails, find_ip_addresses
 from sc2lib.curation.columns import contents_of
-from sc2lib.curation.secrets import default_finder
+from sc2lib.curation.secrets import default_finder, repeats
 from sc2lib.curation.spans import KINDS, Span, settle
 from sc2lib.curation.texts import read_texts
 from sc2lib.errors import ParameterError
@@ -52,7 +52,10 @@ def find_spans(text: str, kinds: Sequence[str] = KINDS, names: NameTagger | None
     if "IP_ADDRESS" in kinds:
         spans += find_ip_addresses(text)
     if "KEY" in kinds or "PASSWORD" in kinds:
-        spans += (span for span in default_finder().find(text) if span.kind in kinds)
+        secrets = [span for span in default_finder().find(text) if span.kind in kinds]
+        places = {(span.start, span.end) for span in secrets}
+        spans += secrets
+        spans += (span for span in repeats(text, secrets) if (span.start, span.end) not in places)
     if "NAME" in kinds and names is not None:
         found = ((start, end) for start, end in names(text) if len(text[start:end].split()) >= 2)
         spans += (Span(start, end, "NAME", "tagger") for start, end in found)
@@ -84,6 +87,11 @@ def redact(text: str, spans: Sequence[Span], blob_id: str, seed: int) -> str:
 
 
 # docs: end-redact
+
+
+def for_display(text: str) -> str:
+    """The text as it may be shown on a page: whatever would be redacted in the training data is redacted here too."""
+    return redact(text, find_spans(text), "shown", 0)
 
 
 def redact_shard(

@@ -2,8 +2,8 @@
 
 One pass of an Aho-Corasick automaton over the lower-cased text finds which rules' keywords occur; only those rules'
 expressions run, in RE2, whose time is linear in the text. What an expression finds is a secret if it is random
-enough and no placeholder. The paper finds keys with StarPII, a tagger of 800 A100 hours, and keeps those a gibberish
-detector confirms (reference sheet, section 3.4); the entropy conditions stand for that detector here.
+enough, reads like no word where the rule asks for it, and is no placeholder. The paper finds keys with StarPII, a
+tagger of 800 A100 hours, and keeps those that a gibberish detector confirms (reference sheet, section 3.4).
 """
 
 import math
@@ -18,12 +18,15 @@ import ahocorasick
 import re2
 import yaml
 
+from sc2lib.curation.gibberish import surprise
 from sc2lib.curation.spans import Span, compile_linear
 from sc2lib.errors import InputError
 
 SHORTEST = {"KEY": 9, "PASSWORD": 4}  # characters; the paper's code ignores keys of 8 and any value of 3
 DIGEST = compile_linear(r"^(?:[0-9A-Fa-f]{32}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})$")
 DIGEST_WORDS = ("sha", "md5", "hash", "byte")
+HEXADECIMAL = compile_linear(r"^[0-9A-Fa-f-]+$")
+LEAST_SURPRISE = 5.2  # bits a step; 99% of random strings of 16 letters and digits have more, 99% of identifiers less
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class SecretRule:
     entropy: float = 0.0
     needs_digit: bool = False
     unless_digest: bool = False
+    gibberish: bool = False
     positive: tuple[str, ...] = ()
     negative: tuple[str, ...] = ()
 
@@ -70,25 +74,30 @@ class SecretFinder:
     # docs: start-find
     def find(self, text: str) -> Iterator[Span]:
         """Spans of the secrets of a text, which may overlap; `sc2lib.curation.spans.settle` decides."""
-        present: set[tuple[int, ...]] = {numbers for _, numbers in self._keywords.iter(text.lower())}
+        lowered = text.lower()
+        present: set[tuple[int, ...]] = {numbers for _, numbers in self._keywords.iter(lowered)}
         for number in sorted({number for numbers in present for number in numbers}):
-            rule = self.rules[number]
+            rule, of_digests = self.rules[number], None
             for match in self._expressions[number].finditer(text):
                 start, end = match.span(1)
-                if self._verdict(rule, text, start, end) == "secret":
+                if rule.unless_digest and of_digests is None:
+                    of_digests = speaks_of_digests(lowered)
+                if self._verdict(rule, text, start, end, bool(of_digests)) == "secret":
                     yield Span(start, end, rule.kind, rule.id)
 
-    def _verdict(self, rule: SecretRule, text: str, start: int, end: int) -> str:
+    def _verdict(self, rule: SecretRule, text: str, start: int, end: int, of_digests: bool) -> str:
         value = text[start:end]
         if len(value) < SHORTEST[rule.kind] or len(set(value)) < 5:
             return "too short or uniform"
         if shannon_entropy(value) < rule.entropy:
             return "not random enough"
-        if rule.needs_digit and not any(character.isdigit() for character in value):
+        if rule.needs_digit and not (any(character.isdigit() for character in value) or is_noise(value)):
             return "without a digit"
         if any(word in value.lower() for word in self.placeholders):
             return "a placeholder"
-        if rule.unless_digest and is_digest(value, text, start):
+        if rule.gibberish and not is_gibberish(value):
+            return "made of words"
+        if rule.unless_digest and is_digest(value, text, start, of_digests):
             return "a digest"
         return "secret"
 
@@ -101,8 +110,9 @@ class SecretFinder:
         lowered = text.lower()
         if not any(keyword in lowered for keyword in rule.keywords):
             return []
+        of_digests = speaks_of_digests(lowered)
         places = (match.span(1) for match in self._expressions[number].finditer(text))
-        return [self._verdict(rule, text, start, end) for start, end in places]
+        return [self._verdict(rule, text, start, end, of_digests) for start, end in places]
 
 
 def shannon_entropy(value: str) -> float:
@@ -111,19 +121,53 @@ def shannon_entropy(value: str) -> float:
     return -sum(count / total * math.log2(count / total) for count in Counter(value).values()) if total else 0.0
 
 
-def is_digest(value: str, text: str, start: int) -> bool:
-    """A hexadecimal string of a digest's length on a line, or in a file, that speaks of digests.
+def is_gibberish(value: str) -> bool:
+    """Hexadecimal, or less like words than `LEAST_SURPRISE` allows."""
+    return bool(HEXADECIMAL.match(value)) or surprise(value) >= LEAST_SURPRISE
 
-    A file does if it says "sha" or "hash" more often than once in fifty lines (reference sheet, section 3.4).
-    """
+
+def is_noise(value: str) -> bool:
+    """Letters in both cases that no word has, not even a foreign one with a capital: ``gWqzTxhKp``."""
+    return not value[1:].islower() and not value.isupper() and surprise(value) >= LEAST_SURPRISE + 0.8
+
+
+def is_digest(value: str, text: str, start: int, of_digests: bool) -> bool:
+    """A hexadecimal string of a digest's length on a line that speaks of digests, or in a file that does."""
     if not DIGEST.match(value):
         return False
-    line_end = text.find("\n", start)
-    line = text[text.rfind("\n", 0, start) + 1 : line_end if line_end >= 0 else len(text)].lower()
-    if any(word in line for word in DIGEST_WORDS):
+    if of_digests:
         return True
-    lowered = text.lower()
-    return lowered.count("sha") + lowered.count("hash") > 0.02 * (text.count("\n") + 1)
+    around = text[max(start - 200, 0) : start + 200]  # a line may be a megabyte long
+    before = around[: min(start, 200)].rpartition("\n")[2]
+    line = (before + around[min(start, 200) :].partition("\n")[0]).lower()
+    return any(word in line for word in DIGEST_WORDS)
+
+
+def speaks_of_digests(lowered: str) -> bool:
+    """A file does if it says "sha" or "hash" more often than once in fifty lines (reference sheet, section 3.4)."""
+    return lowered.count("sha") + lowered.count("hash") > 0.02 * (lowered.count("\n") + 1)
+
+
+SHORTEST_REPEAT = {"KEY": 12, "PASSWORD": 8}  # shorter values may be ordinary words elsewhere
+
+
+def repeats(text: str, secrets: Sequence[Span]) -> Iterator[Span]:
+    """Every other place of the secrets found in a text: what is a key on one line is one on all others.
+
+    One pass for all values, longest first, so a text of nothing but secrets costs no more per character.
+    """
+    values = {text[span.start : span.end]: span.kind for span in secrets}
+    values = {value: kind for value, kind in values.items() if len(value) >= SHORTEST_REPEAT.get(kind, len(value) + 1)}
+    if not values:
+        return
+    automaton = ahocorasick.Automaton()
+    for value, kind in sorted(values.items()):
+        automaton.add_word(value, (len(value), kind))
+    automaton.make_automaton()
+    for last, (length, kind) in automaton.iter_long(text):
+        start, end = last - length + 1, last + 1
+        if not (text[start - 1 : start].isalnum() or text[end : end + 1].isalnum()):
+            yield Span(start, end, kind, "repeat")
 
 
 def load_rules(document: str) -> tuple[list[SecretRule], list[str]]:

@@ -2,13 +2,16 @@
 
 from difflib import SequenceMatcher
 
+from sc2lib.curation.redaction import for_display
+
 
 def side_by_side(left: str, right: str, width: int = 52, context: int = 2) -> list[str]:
     """Lines of both texts in two columns of `width` characters, with ``|``, ``<`` or ``>`` between those that differ.
 
     Runs of equal lines are cut to `context` lines on either side of a difference; ``…`` stands for what is left out.
+    Addresses, keys and passwords are redacted.
     """
-    a, b = ([line.expandtabs(4) for line in text.splitlines()] for text in (left, right))
+    a, b = ([line.expandtabs(4) for line in for_display(text).splitlines()] for text in (left, right))
     rows: list[str] = []
     for group in SequenceMatcher(None, a, b, autojunk=False).get_grouped_opcodes(context):
         if rows or group[0][1] > 0:

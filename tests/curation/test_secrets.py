@@ -2,7 +2,17 @@ import re
 
 import pytest
 
-from sc2lib.curation.secrets import SecretFinder, SecretRule, default_finder, is_digest, load_rules, shannon_entropy
+from sc2lib.curation.secrets import (
+    SecretFinder,
+    SecretRule,
+    default_finder,
+    is_digest,
+    load_rules,
+    repeats,
+    shannon_entropy,
+    speaks_of_digests,
+)
+from sc2lib.curation.spans import Span
 from sc2lib.errors import InputError
 
 RULES = default_finder().rules
@@ -55,15 +65,19 @@ def test_entropy_is_in_bits_per_character():
 @pytest.mark.parametrize("length", [32, 40, 64])
 def test_digests_are_told_by_their_line_or_their_file(length):
     value = ("0123456789abcdef" * 4)[:length]
-    assert is_digest(value, f'sha1_of_token = "{value}"\n', 17)
-    assert is_digest(value, "hash\n" * 3 + value, 15)
-    assert not is_digest(value, "x\n" * 3 + value, 6)
-    assert not is_digest(value[:-1], f'sha1 = "{value[:-1]}"', 8)
+    line = f'sha1_of_token = "{value}"\n'
+    assert is_digest(value, line, 17, False)
+    assert is_digest(value, "x" * 300 + "\n" + line, 318, False)
+    assert is_digest(value, value, 0, True)
+    assert not is_digest(value, "sha\n" * 3 + value + "\nsha", 12, False)
+    assert not is_digest(value[:-1], f'sha1 = "{value[:-1]}"', 8, True)
+    assert speaks_of_digests("hash\n" * 3 + value)
+    assert not speaks_of_digests("sha" + "\n" * 60)
 
 
 def test_a_secret_is_found_once_per_place():
-    key = next(rule for rule in RULES if rule.id == "github-token").positive[0]
-    assert len(list(default_finder().find(f"{key}\n{key}\n"))) == 2
+    rule = next(rule for rule in RULES if rule.id == "github-token")
+    assert len(found_by(rule, f"{rule.positive[0]}\n{rule.positive[0]}\n")) == 2
 
 
 @pytest.mark.parametrize(
@@ -98,6 +112,7 @@ def test_rules_of_ones_own_are_data():
     [
         ("aB3" * 7, "too short or uniform"),
         ("first_second_third_4", "not random enough"),
+        ("parse_2_documents_from_Xml", "made of words"),
         ("abcdefghijklmnopqrstu", "without a digit"),
         ("example-1f9g8h7j6k5l4", "a placeholder"),
         ("d6f4a1b09c8e7352" * 2, "a digest"),
@@ -112,3 +127,12 @@ def test_every_value_gets_a_verdict(value, verdict):
 
 def test_texts_without_a_keyword_have_no_verdict():
     assert default_finder().verdicts("x = 1", "assigned-key") == []
+
+
+def test_a_secret_is_one_wherever_it_stands_but_no_part_of_a_longer_word():
+    value = "k7Gq2Lw9Zr4Xt1Vb6N"
+    text = f'api_key = "{value}"\nconnect({value})\n{value}z\n'
+    found = list(repeats(text, list(default_finder().find(text))))
+    assert [text[span.start : span.end] for span in found] == [value] * 2
+    assert [text.count("\n", 0, span.start) for span in found] == [0, 1]
+    assert list(repeats("short short", [Span(0, 5, "PASSWORD", "x")])) == []

@@ -21,3 +21,10 @@ def test_equal_lines_far_from_a_change_are_left_out():
 def test_long_lines_are_cut_and_equal_texts_give_nothing():
     assert side_by_side("abcdef", "abcdeX", width=4) == ["abc… | abc…"]
     assert side_by_side("same\n", "same\n") == []
+
+
+def test_no_address_is_shown():
+    assert side_by_side("by me@host.org\nx = 1", "by me@host.org\nx = 2", width=14) == [
+        "by <EMAIL>       by <EMAIL>",
+        "x = 1          | x = 2",
+    ]
