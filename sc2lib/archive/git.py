@@ -10,17 +10,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from sc2lib.archive import git_objects
+from sc2lib.archive import git_history, git_objects, git_trees
 from sc2lib.archive.directory import file_url, folder_of
-from sc2lib.archive.graph import Graph, person
+from sc2lib.archive.graph import Graph
 from sc2lib.archive.swhid import Branch
 from sc2lib.errors import InputError
 
-_SIGNATURE = re.compile(rb"(.*) (-?\d+) ([+-]\d{4,})", re.DOTALL)
 _BRANCH_KINDS = {"commit": "revision", "tag": "release", "tree": "directory", "blob": "content"}
 _DEPTH = 3  # a folder of repositories is searched this deep
-YEAR_1, YEAR_10000 = -62_135_596_800, 253_402_300_800  # a damaged date outside no program can show
-MAX_FILES = 1_000_000  # of one commit: a few kilobytes of nested trees can name billions
 
 
 class GitRepository:
@@ -31,7 +28,7 @@ class GitRepository:
         self.folder = folder_of(url)
 
     def visit(self, graph: Graph) -> None:
-        """Add the snapshot of all branches and tags, the default branch's last revision, and its files.
+        """Add the snapshot of all branches and tags, what they point at, and the files of the default branch.
 
         Raises InputError when git cannot read the repository or its default branch has no commit.
         """
@@ -48,25 +45,30 @@ class GitRepository:
         named = head is not None and head.encode() in branches
         branches[b"HEAD"] = Branch("alias", head.encode()) if head and named else Branch("revision", commit)
         with git_objects.ObjectReader(self.folder) as reader:
-            root = self._add_files(graph, reader, commit)
-            _add_revision(graph, commit, reader.read(commit), root)
+            self._add_tips(graph, reader, [*branches.values(), Branch("revision", commit)])
+            root = git_history.add_revision(graph, commit, reader.read(commit))
+            if root is None:
+                raise InputError(f"the commit {commit} of {os.fsdecode(self.folder)!r} names no tree; run git fsck")
+            git_trees.add_tree(graph, reader, self.url, root)
         graph.add_visit(self.url, "git", branches)
 
-    def _add_files(self, graph: Graph, reader: git_objects.ObjectReader, commit: str) -> str:
-        files: dict[bytes, tuple[int, str]] = {}
-        hashed: set[str] = set()
-        for mode, kind, target, path in git_objects.list_tree(self.folder, commit):
-            if kind == b"blob" and target not in hashed:
-                try:
-                    graph.add_content(reader.hash(target))
-                except OSError as error:
-                    graph.add("skipped", self.url, path, str(error))
-                    continue
-                hashed.add(target)
-            files[path] = (mode, target)
-            if len(files) > MAX_FILES:
-                raise InputError(f"more than {MAX_FILES:,} files in one commit of {os.fsdecode(self.folder)!r}")
-        return graph.add_tree(files)
+    def _add_tips(self, graph: Graph, reader: git_objects.ObjectReader, branches: Iterable[Branch]) -> None:
+        """Add the revision or release at the end of every branch, and the revision behind a release."""
+        waiting = [(branch.kind, str(branch.target)) for branch in branches if branch.kind in ("revision", "release")]
+        seen = set()
+        while waiting:
+            kind, identifier = waiting.pop()
+            if identifier in seen:
+                continue
+            seen.add(identifier)
+            try:
+                raw = reader.read(identifier)
+            except OSError:
+                continue  # a clone of one branch names the others without having them
+            if kind == "revision":
+                git_history.add_revision(graph, identifier, raw)
+            else:
+                waiting.append(git_history.add_release(graph, identifier, raw))
 
     def read(self, wanted: Iterable[tuple[bytes, str]]) -> Iterator[bytes | OSError]:
         """The bytes of files given as (path, content identifier), or the error of each."""
@@ -76,26 +78,6 @@ class GitRepository:
                     yield reader.read(identifier)
                 except OSError as error:
                     yield error
-
-
-def _add_revision(graph: Graph, identifier: str, raw: bytes, root: str) -> None:
-    head, _, message = raw.partition(b"\n\n")
-    fields = dict(line.split(b" ", 1) for line in head.split(b"\n") if b" " in line and not line.startswith(b" "))
-    author, date, offset = _signature(fields.get(b"author"))
-    committer, committer_date, committer_offset = _signature(fields.get(b"committer"))
-    row = (message, person(author), date, offset, person(committer), committer_date, committer_offset, root, "git")
-    graph.add("revision", identifier, *row)
-
-
-def _signature(line: bytes | None) -> tuple[bytes | None, int | None, int | None]:
-    """Person, microseconds since 1970, minutes east of Greenwich; None for what is damaged or out of range."""
-    match = _SIGNATURE.fullmatch(line or b"")
-    if match is None:
-        return line, None, None
-    seconds, offset = int(match[2]), int(match[3])
-    minutes = (abs(offset) // 100 * 60 + abs(offset) % 100) * (1 if offset >= 0 else -1)
-    date = seconds * 1_000_000 if YEAR_1 <= seconds < YEAR_10000 else None
-    return match[1], date, minutes if abs(minutes) < 1 << 15 else None
 
 
 def default_branch(folder: bytes) -> str | None:
@@ -186,7 +168,7 @@ def _describe(path: Path, below: Path) -> dict[str, Any]:
         "repo_name": name or f"git/{local}",
         "visit_type": "git",
         "version": last_commit(folder),
-        "default_branch": head and head.removeprefix("refs/heads/"),
+        "default_branch": head.removeprefix("refs/heads/") if head else "HEAD",
         "html_url": html_url,
     }
 

@@ -4,10 +4,9 @@ Replaced objects are ignored and missing ones are not fetched; variables of the 
 (``GIT_DIR`` inside a hook) are dropped.
 """
 
+import contextlib
 import os
 import subprocess
-import tempfile
-from collections.abc import Iterator
 from typing import Any
 
 from sc2lib.archive import swhid
@@ -41,29 +40,6 @@ def run(folder: bytes, *arguments: str) -> bytes:
     return finished.stdout
 
 
-def list_tree(folder: bytes, commit: str) -> Iterator[tuple[int, bytes, str, bytes]]:
-    """Mode, kind, identifier and path of every file of a commit, as git lists them."""
-    command = ["git", "-C", os.fsdecode(folder), "ls-tree", "-r", "-z", "--full-tree", commit]
-    with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=_environment())
-        assert process.stdout is not None
-        left = b""
-        try:
-            while block := process.stdout.read(1 << 16):
-                *entries, left = (left + block).split(b"\0")
-                for entry in entries:
-                    header, path = entry.split(b"\t", 1)
-                    mode, kind, target = header.split()
-                    yield int(mode, 8), kind, target.decode(), path
-        finally:
-            process.stdout.close()  # ends a git that is still writing
-            process.wait()
-        if process.returncode:
-            errors.seek(0)
-            problem = errors.read().decode("utf-8", "replace").strip()
-            raise InputError(f"git ls-tree failed in {os.fsdecode(folder)!r}: {problem}")
-
-
 class ObjectReader:
     """One ``git cat-file --batch`` process; a context manager."""
 
@@ -82,7 +58,8 @@ class ObjectReader:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ask.close()
+        with contextlib.suppress(BrokenPipeError):  # git ended before us: the repository vanished
+            self._ask.close()
         self._answer.close()
         self._process.wait()
 
@@ -92,7 +69,7 @@ class ObjectReader:
         self._ask.flush()
         header = self._answer.readline().split()
         if len(header) != 3:
-            raise OSError("git does not have the object (a shallow or partial clone?)")
+            raise OSError("git does not have the object (a shallow or partial clone? a repository that vanished?)")
         return int(header[2])
 
     def hash(self, identifier: str) -> swhid.ContentHashes:

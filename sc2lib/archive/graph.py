@@ -1,8 +1,6 @@
-"""The Software Heritage graph as tables: the columns of its public export that the walk needs.
+"""The Software Heritage graph in the making: objects go in, tables come out.
 
-Objects are stored once, however often they occur: a Merkle DAG, not a forest. Identifiers are hexadecimal
-strings; names and messages are bytes, because nothing guarantees that they are text. Persons are stored as the
-SHA-256 of their name and address, as in the public export.
+Objects are stored once, however often they occur: a Merkle DAG, not a forest. The columns are those of `schema`.
 """
 
 import hashlib
@@ -11,83 +9,16 @@ from collections.abc import Iterable, Mapping
 import pyarrow as pa
 
 from sc2lib.archive import swhid
+from sc2lib.archive.schema import GRAPH
 from sc2lib.archive.swhid import Branch, ContentHashes, Entry
-from sc2lib.tables import TIMESTAMP
 
-ORIGIN = pa.schema([("id", pa.string()), ("url", pa.string())])
-ORIGIN_VISIT_STATUS = pa.schema(
-    [
-        ("origin", pa.string()),
-        ("visit", pa.int64()),
-        ("date", TIMESTAMP),
-        ("status", pa.string()),
-        ("snapshot", pa.string()),
-        ("type", pa.string()),
-    ]
-)
-SNAPSHOT_BRANCH = pa.schema(
-    [
-        ("snapshot_id", pa.string()),
-        ("name", pa.binary()),
-        ("target", pa.string()),
-        ("target_type", pa.string()),
-    ]
-)
-REVISION = pa.schema(
-    [
-        ("id", pa.string()),
-        ("message", pa.binary()),
-        ("author", pa.string()),
-        ("date", TIMESTAMP),
-        ("date_offset", pa.int16()),
-        ("committer", pa.string()),
-        ("committer_date", TIMESTAMP),
-        ("committer_offset", pa.int16()),
-        ("directory", pa.string()),
-        ("type", pa.string()),
-    ]
-)
-RELEASE = pa.schema(
-    [
-        ("id", pa.string()),
-        ("name", pa.binary()),
-        ("message", pa.binary()),
-        ("target", pa.string()),
-        ("target_type", pa.string()),
-        ("author", pa.string()),
-        ("date", TIMESTAMP),
-        ("date_offset", pa.int16()),
-    ]
-)
-DIRECTORY_ENTRY = pa.schema(
-    [
-        ("directory_id", pa.string()),
-        ("name", pa.binary()),
-        ("type", pa.string()),
-        ("target", pa.string()),
-        ("perms", pa.int32()),
-    ]
-)
-CONTENT = pa.schema([("sha1", pa.string()), ("sha1_git", pa.string()), ("length", pa.int64())])
-# What a visit could not read. Such a file has no identifier, so the directory above is recorded without it.
-SKIPPED = pa.schema([("origin", pa.string()), ("path", pa.binary()), ("reason", pa.string())])
-
-GRAPH = {
-    "origin": ORIGIN,
-    "origin_visit_status": ORIGIN_VISIT_STATUS,
-    "snapshot_branch": SNAPSHOT_BRANCH,
-    "revision": REVISION,
-    "release": RELEASE,
-    "directory_entry": DIRECTORY_ENTRY,
-    "content": CONTENT,
-    "skipped": SKIPPED,
-}
+__all__ = ["GRAPH", "Graph", "person"]
 _TYPES = {swhid.DIRECTORY: "dir", swhid.SUBMODULE: "rev"}
 
 
-def person(fullname: bytes | None) -> str | None:
+def person(fullname: bytes | None) -> bytes | None:
     """A person's column: the SHA-256 of ``Name <address>``."""
-    return None if fullname is None else hashlib.sha256(fullname).hexdigest()
+    return None if fullname is None else hashlib.sha256(fullname).digest()
 
 
 class Graph:
@@ -103,15 +34,28 @@ class Graph:
 
     def add_content(self, hashes: ContentHashes) -> str:
         """Add a file's bytes; returns the identifier."""
-        self.add("content", hashes.sha1, hashes.sha1_git, hashes.length)
+        self.add("content", *hashes, "visible", None)
         return hashes.sha1_git
 
-    def add_directory(self, entries: Iterable[Entry]) -> str:
-        """Add one directory; returns its identifier."""
+    def add_skipped_content(self, sha1_git: str, reason: str) -> None:
+        """Add a content that is known by its identifier only."""
+        self.add("skipped_content", None, sha1_git, None, None, None, "absent", reason)
+
+    def has_directory(self, identifier: str) -> bool:
+        """Whether a directory was added before."""
+        return identifier in self._directories
+
+    def add_directory(self, entries: Iterable[Entry], identifier: str | None = None, raw: bytes | None = None) -> str:
+        """Add one directory; returns its identifier.
+
+        A foreign directory brings its own `identifier`, and `raw`, its manifest, when that is not how we would
+        write it down (modes with leading zeros, entries out of order).
+        """
         entries = list(entries)
-        identifier = swhid.directory(entries)
+        identifier = identifier or swhid.directory(entries)
         if identifier not in self._directories:
             self._directories.add(identifier)
+            self.add("directory", identifier, raw)
             for name, mode, target in entries:
                 self.add("directory_entry", identifier, name, _TYPES.get(mode, "file"), target, mode)
         return identifier
@@ -146,7 +90,7 @@ class Graph:
     def add_release(self, name: bytes, root: str, message: bytes) -> str:
         """Add a release of a root directory that nobody signed and nobody dated."""
         identifier = swhid.release(name, root, "directory", message)
-        self.add("release", identifier, name, message, root, "directory", None, None, None)
+        self.add("release", identifier, name, message, root, "directory", None, None, None, None, None)
         return identifier
 
     def add_visit(self, url: str, visit_type: str, branches: Mapping[bytes, Branch]) -> str:
@@ -156,21 +100,23 @@ class Graph:
         make every run different.
         """
         snapshot = swhid.snapshot(branches)
-        self._add_origin(url)
+        self._add_origin(url, visit_type)
         self.add("origin_visit_status", url, 1, None, "full", snapshot, visit_type)
+        self.add("snapshot", snapshot)
         for name, (kind, target) in branches.items():
-            shown = target.decode("utf-8", "backslashreplace") if isinstance(target, bytes) else target
-            self.add("snapshot_branch", snapshot, name, shown, kind)
+            if kind != "dangling":  # the export leaves them out
+                self.add("snapshot_branch", snapshot, name, target.hex() if isinstance(target, bytes) else target, kind)
         return snapshot
 
     def add_failed_visit(self, url: str, visit_type: str, reason: str) -> None:
         """Add an origin whose visit saw nothing; the walk passes it over, `skipped` says why."""
-        self._add_origin(url)
+        self._add_origin(url, visit_type)
         self.add("origin_visit_status", url, 1, None, "failed", None, visit_type)
         self.add("skipped", url, b"", reason)
 
-    def _add_origin(self, url: str) -> None:
+    def _add_origin(self, url: str, visit_type: str) -> None:
         self.add("origin", hashlib.sha1(url.encode(), usedforsecurity=False).hexdigest(), url)
+        self.add("origin_visit", url, 1, None, visit_type)
 
     def tables(self) -> tuple[pa.Table, ...]:
         """The tables in the order of `GRAPH`, rows sorted."""

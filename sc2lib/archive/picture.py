@@ -69,7 +69,8 @@ def chain(graph: Mapping[str, pa.Table], url: str, path: str) -> list[Edge]:
     origin, snapshot = Node("origin", url, 1), Node("snapshot", visit["snapshot"], len(branches))
     name, branch = "HEAD", branches[b"HEAD"]
     while branch["target_type"] == "alias":
-        name, branch = branch["target"], branches[branch["target"].encode()]
+        other = bytes.fromhex(branch["target"])
+        name, branch = text(other), branches[other]
     edges = [Edge(origin, snapshot, "latest visit")]
     here, identifier = snapshot, branch["target"]
     if branch["target_type"] in ("revision", "release"):

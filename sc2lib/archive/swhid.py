@@ -83,25 +83,35 @@ def content(data: bytes) -> str:
 
 
 class ContentHashes(NamedTuple):
-    """The plain SHA-1 (The Stack v2's blob_id), the git identifier (content_id) and the length in bytes."""
+    """The four names Software Heritage gives a content, and its length in bytes.
+
+    `sha1` is The Stack v2's blob_id, `sha1_git` its content_id and the hash in the SWHID.
+    """
 
     sha1: str
     sha1_git: str
+    sha256: str
+    blake2s256: str
     length: int
 
 
 def hash_content(stream: BinaryIO, length: int) -> ContentHashes:
     """Hash a stream of known length in blocks of 1 MiB; ValueError when it turns out shorter or longer."""
-    plain = hashlib.sha1(usedforsecurity=False)
-    salted = hashlib.sha1(b"blob %d\0" % length, usedforsecurity=False)
+    hashes = (
+        hashlib.sha1(usedforsecurity=False),
+        hashlib.sha1(b"blob %d\0" % length, usedforsecurity=False),
+        hashlib.sha256(usedforsecurity=False),
+        hashlib.blake2s(usedforsecurity=False),
+    )
     done = 0
     while done <= length and (block := stream.read(BLOCK)):
-        plain.update(block)
-        salted.update(block)
+        for hashed in hashes:
+            hashed.update(block)
         done += len(block)
     if done != length:
         raise ValueError(f"the file changed while it was read: {length} bytes were announced")
-    return ContentHashes(plain.hexdigest(), salted.hexdigest(), length)
+    sha1, sha1_git, sha256, blake2s256 = (hashed.hexdigest() for hashed in hashes)
+    return ContentHashes(sha1, sha1_git, sha256, blake2s256, length)
 
 
 # docs: start-directory

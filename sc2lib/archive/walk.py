@@ -14,8 +14,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sc2lib.archive.graph import GRAPH
 from sc2lib.archive.project_licenses import is_permissive
+from sc2lib.archive.schema import GRAPH
 from sc2lib.tables import FILES
 
 MAX_DEPTH = 64  # levels of directories, as in the paper

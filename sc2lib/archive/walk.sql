@@ -11,14 +11,14 @@ QUALIFY row_number() OVER (PARTITION BY origin ORDER BY visit DESC) = 1;
 -- docs: end-visits
 
 -- docs: start-branches
--- An alias such as HEAD leads to another branch of the same snapshot, at most ten steps away.
+-- An alias such as HEAD leads to another branch of the same snapshot (its name in hexadecimal), at most ten steps away.
 CREATE TEMP TABLE branch AS
 WITH RECURSIVE followed(snapshot_id, branch_name, target, target_type, steps) AS (
     SELECT snapshot_id, TRY(decode(name)), target, target_type, 0 FROM snapshot_branch
     UNION ALL
     SELECT f.snapshot_id, f.branch_name, b.target, b.target_type, f.steps + 1
     FROM followed f
-    JOIN snapshot_branch b ON b.snapshot_id = f.snapshot_id AND TRY(decode(b.name)) = f.target
+    JOIN snapshot_branch b ON b.snapshot_id = f.snapshot_id AND b.name = unhex(f.target)
     WHERE f.target_type = 'alias' AND f.steps < 10
 )
 SELECT DISTINCT snapshot_id, branch_name, target, target_type
@@ -26,12 +26,14 @@ FROM followed
 WHERE branch_name IS NOT NULL AND target_type IN ('revision', 'release', 'directory');
 
 -- The main branch: what the forge calls the default branch; where it says nothing, HEAD, master or main.
+-- (A detached HEAD of a git repository is its own default branch.)
 CREATE TEMP TABLE main_branch AS
 SELECT r.*, v.visit_date, v.snapshot_id, b.branch_name, b.target, b.target_type
 FROM repository r
 JOIN latest_visit v USING (origin_url)
 JOIN branch b ON b.snapshot_id = v.snapshot_id
 WHERE CASE
+    WHEN r.default_branch = 'HEAD' THEN b.branch_name = 'HEAD'
     WHEN r.default_branch IS NOT NULL THEN b.branch_name = 'refs/heads/' || r.default_branch
     ELSE b.branch_name IN ('HEAD', 'refs/heads/master', 'refs/heads/main')
 END;
@@ -82,7 +84,7 @@ SELECT * FROM below;
 -- Every file of every repository. A submodule (type 'rev') belongs to another repository.
 CREATE TEMP TABLE found AS
 SELECT
-    c.sha1 AS blob_id, e.target AS content_id, c.length AS length_bytes,
+    c.sha1 AS blob_id, e.target AS content_id, c.length AS length_bytes, s.reason AS detail,
     f.path || '/'::BLOB || e.name AS raw_path, f.depth,
     r.*,
     CASE
@@ -96,6 +98,7 @@ FROM ranked_root r
 JOIN folder f ON f.root_id = r.directory_id
 JOIN directory_entry e ON e.directory_id = f.directory_id
 LEFT JOIN content c ON c.sha1_git = e.target
+LEFT JOIN (SELECT sha1_git, min(reason) AS reason FROM skipped_content GROUP BY sha1_git) s ON s.sha1_git = e.target
 WHERE e.type <> 'dir' OR f.depth = getvariable('max_depth');
 -- docs: end-traversal
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sc2lib.archive import git, sources, swhid
+from sc2lib.archive import git, git_trees, sources, swhid
 from sc2lib.archive.graph import person
 from sc2lib.errors import InputError
 
@@ -34,10 +34,17 @@ def test_the_default_branch_at_its_last_commit(repository, produce) -> None:
     assert file["content_id"] == repo.git("rev-parse", "HEAD:new.py").decode()
     assert file["revision_date"] == datetime.fromtimestamp(1700000000, UTC)
     assert file["committer_date"] == datetime.fromtimestamp(1700000100, UTC)
-    (revision,) = run.graph["revision"].to_pylist()
+    (revision,) = (row for row in run.graph["revision"].to_pylist() if row["id"] == last)
     assert revision["author"] == person(b"Ada <ada@example.org>")
     assert (revision["date_offset"], revision["committer_offset"]) == (90, -300)
     assert revision["message"] == b"Second\n\nwith a body\n"
+    assert {(row["id"], row["parent_id"], row["parent_rank"]) for row in run.graph["revision_history"].to_pylist()} >= {
+        (last, first, 0)
+    }
+    (release,) = run.graph["release"].to_pylist()
+    assert release["id"] == repo.git("rev-parse", "v1").decode()
+    assert (release["name"], release["target"], release["target_type"]) == (b"v1", first, "revision")
+    assert run.graph["revision"]["raw_manifest"].null_count == run.graph["revision"].num_rows == 3
     branches = {row["name"]: row["target_type"] for row in run.graph["snapshot_branch"].to_pylist()}
     assert branches == {
         b"HEAD": "alias",
@@ -114,7 +121,10 @@ def test_a_missing_object_costs_one_file(repository, produce) -> None:
     (repo.folder / ".git" / "objects" / lost[:2] / lost[2:]).unlink()
     run = produce("git", repo.folder)
     assert run.paths() == {"/kept.py"}
-    assert run.reasons() == {"/lost.py": "unreadable"}
+    assert run.reasons() == {"/lost.py": "missing_content"}
+    assert "git does not have the object" in run.removed["detail"][0].as_py()
+    assert run.graph["skipped_content"]["sha1_git"].to_pylist() == [lost]
+    assert run.files["directory_id"].to_pylist() == [repo.git("rev-parse", "HEAD^{tree}").decode()]
 
 
 def test_two_clones_are_one_repository(repository, produce, tmp_path: Path) -> None:
@@ -153,7 +163,7 @@ def test_a_repository_named_by_sha256_is_refused(repository) -> None:
 
 def test_a_commit_that_names_billions_of_files_is_refused(repository, produce, monkeypatch, tmp_path: Path) -> None:
     """Ten objects, ten thousand million paths: the listing stops at the limit."""
-    monkeypatch.setattr(git, "MAX_FILES", 5000)
+    monkeypatch.setattr(git_trees, "MAX_FILES", 5000)
     repo = repository("repos/bomb")
     target = repo.git("hash-object", "-w", "--stdin", data=b"boom\n").decode()
     line = "100644 blob {}\td{}\n"
@@ -168,7 +178,7 @@ def test_a_commit_that_names_billions_of_files_is_refused(repository, produce, m
     good.commit()
     run = produce("git", tmp_path / "repos")
     assert run.paths() == {"/a.py"}
-    assert "more than 5,000 files" in run.removed["detail"][0].as_py()
+    assert "10,000,000,000 files, more than 5,000" in run.removed["detail"][0].as_py()
 
 
 def test_a_detached_head(repository, produce) -> None:

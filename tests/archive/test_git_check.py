@@ -1,7 +1,7 @@
 """The check against git finds what is right and what is wrong."""
 
 from sc2lib.archive import git_check, swhid
-from sc2lib.archive.graph import DIRECTORY_ENTRY
+from sc2lib.archive.schema import DIRECTORY_ENTRY
 
 
 def test_directories_agree_and_a_wrong_one_is_seen(produce) -> None:

@@ -37,6 +37,7 @@ def test_content_equals_swh_model(data: bytes) -> None:
     hashes = swhid.hash_content(io.BytesIO(data), len(data))
     assert swhid.content(data) == hashes.sha1_git == expected.sha1_git.hex()
     assert hashes.sha1 == expected.sha1.hex()
+    assert (hashes.sha256, hashes.blake2s256) == (expected.sha256.hex(), expected.blake2s256.hex())
 
 
 def test_stream_longer_than_a_block_equals_the_whole() -> None:

@@ -1,5 +1,6 @@
 """The SQL walk against a naive one in Python, and the paper's order of keeping."""
 
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from sc2lib.archive import sources, swhid, walk
 from sc2lib.archive.graph import GRAPH, Graph
-from sc2lib.archive.swhid import Branch, ContentHashes
+from sc2lib.archive.swhid import Branch
 from sc2lib.tables import shard_of
 
 LICENSES = (None, "MIT", "GPL-3.0-only")
@@ -21,15 +22,7 @@ Tree = dict[bytes, tuple[int, str]]
 
 def blob(graph: Graph, text: str) -> str:
     data = text.encode()
-    return graph.add_content(
-        ContentHashes(swhid.hash_content(_stream(data), len(data)).sha1, swhid.content(data), len(data))
-    )
-
-
-def _stream(data: bytes):
-    import io
-
-    return io.BytesIO(data)
+    return graph.add_content(swhid.hash_content(io.BytesIO(data), len(data)))
 
 
 def repositories(rows: list[dict]) -> pa.Table:

@@ -1,0 +1,82 @@
+"""git's trees as directories of the graph, read object by object: a tree that occurs a thousand times is read once."""
+
+import os
+from collections.abc import Iterator
+
+from sc2lib.archive import swhid
+from sc2lib.archive.git_objects import ObjectReader
+from sc2lib.archive.graph import Graph
+from sc2lib.archive.swhid import Entry
+from sc2lib.errors import InputError
+
+MAX_FILES = 1_000_000  # of one commit: a few kilobytes of nested trees can name billions
+
+
+def entries(raw: bytes) -> Iterator[Entry]:
+    """The entries of a tree object: mode in octal, a space, the name, NUL, twenty bytes of hash."""
+    position = 0
+    while position < len(raw):
+        space = raw.index(b" ", position)
+        end = raw.index(b"\0", space)
+        yield Entry(raw[space + 1 : end], int(raw[position:space], 8), raw[end + 1 : end + 21].hex())
+        position = end + 21
+
+
+def add_tree(graph: Graph, reader: ObjectReader, url: str, root: str) -> None:
+    """Add a root tree, every tree and every blob below it; what git does not have becomes ``skipped_content``.
+
+    Raises InputError when the tree spells out more than `MAX_FILES` files.
+    """
+    below: dict[str, list[str]] = {}  # trees below each tree
+    files: dict[str, int] = {}
+    seen: set[str] = set()
+    waiting = [(root, b"")]
+    while waiting:
+        tree, path = waiting.pop()
+        if tree in below:
+            continue
+        below[tree], files[tree] = [], 0
+        try:
+            raw = reader.read(tree)
+        except OSError as error:
+            graph.add("skipped", url, path, str(error))
+            continue
+        found = list(entries(raw))
+        manifest = b"tree %d\0" % len(raw) + raw
+        try:
+            same = swhid.directory(found) == tree
+        except ValueError:  # a name that no directory can hold, or one twice
+            same = False
+        graph.add_directory(found, tree, None if same else manifest)
+        for name, mode, target in found:
+            if mode == swhid.DIRECTORY:
+                below[tree].append(target)
+                waiting.append((target, os.path.join(path, name)))
+            elif mode != swhid.SUBMODULE:
+                files[tree] += 1
+                if target not in seen:
+                    seen.add(target)
+                    _add_blob(graph, reader, target)
+    if (count := _spelled_out(root, below, files)) > MAX_FILES:
+        raise InputError(f"the tree {root} spells out {count:,} files, more than {MAX_FILES:,}")
+
+
+def _add_blob(graph: Graph, reader: ObjectReader, target: str) -> None:
+    try:
+        graph.add_content(reader.hash(target))
+    except OSError as error:
+        graph.add_skipped_content(target, str(error))
+
+
+def _spelled_out(root: str, below: dict[str, list[str]], files: dict[str, int]) -> int:
+    """Number of files of a tree when every path to it counts; no recursion, each tree is added up once."""
+    total: dict[str, int] = {}
+    waiting = [root]
+    while waiting:
+        tree = waiting[-1]
+        missing = [child for child in below[tree] if child not in total]
+        if missing:
+            waiting.extend(missing)
+        else:
+            total[waiting.pop()] = files[tree] + sum(total[child] for child in below[tree])
+    return total[root]
