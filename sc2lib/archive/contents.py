@@ -21,9 +21,10 @@ class Decoded(NamedTuple):
 
 
 # docs: start-decode
-def decode(data: bytes) -> Decoded:
+def decode(data: bytes, declared: str | None = None) -> Decoded:
     """Decode a file. The text is valid Unicode: it can always be written as UTF-8 again.
 
+    `declared` is the encoding somebody else has found (a published ``src_encoding``); it stands before our guess.
     Reasons: ``binary`` (a NUL byte), ``undecodable`` (neither UTF-8 nor what the guess says).
     """
     position = data.find(b"\0")
@@ -33,18 +34,26 @@ def decode(data: bytes) -> Decoded:
         return Decoded(data.decode("utf-8"), "UTF-8", None)
     except UnicodeDecodeError as error:
         problem = f"byte {error.start} is not UTF-8"
+    if declared is not None and (text := _decoded_as(data, declared)) is not None:
+        return Decoded(text, declared, None)
     guess = from_bytes(_telling_lines(data)).best()
     if guess is None:
         return Decoded(None, None, "undecodable", f"{problem}; no encoding fits")
-    try:
-        text = data.decode(guess.encoding)
-        text.encode("utf-8")  # some codecs (UTF-7) let lone surrogates through
-    except UnicodeError:
+    if (text := _decoded_as(data, guess.encoding)) is None:
         return Decoded(None, None, "undecodable", f"{problem}; guessed {guess.encoding}, which does not fit")
     return Decoded(text, guess.encoding, None)
 
 
 # docs: end-decode
+
+
+def _decoded_as(data: bytes, encoding: str) -> str | None:
+    try:
+        text = data.decode(encoding)
+        text.encode("utf-8")  # some codecs (UTF-7) let lone surrogates through
+    except (UnicodeError, LookupError):
+        return None
+    return text
 
 
 def _telling_lines(data: bytes) -> bytes:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from sc2lib import tables
 from sc2lib.archive.contents import Decoded, decode
+from sc2lib.archive.published_origin import PublishedRepository
 from sc2lib.archive.sources import open_origin
 from sc2lib.tables import CONTENTS, FILES
 
@@ -56,17 +57,21 @@ def _read(candidates: pa.Table) -> dict[int, Decoded]:
     ):
         if reason is None:
             origins.setdefault((url, kind), []).append((row, path[1:], content_id, blob_id))
-    results = {}
+    results, answers = {}, []
     for (url, kind), wanted in origins.items():
-        bytes_of = open_origin(url, kind).read((path, content_id) for _, path, content_id, _ in wanted)
-        for (row, _, _, blob_id), data in zip(wanted, bytes_of, strict=True):
-            results[row] = _check(data, blob_id)
+        origin = open_origin(url, kind)
+        encodings = origin.encodings() if isinstance(origin, PublishedRepository) else {}
+        # every origin is asked before the first answer is awaited: requests over the network then overlap
+        answers.append((wanted, encodings, origin.read([(path, content_id) for _, path, content_id, _ in wanted])))
+    for wanted, encodings, bytes_of in answers:
+        for (row, path, _, blob_id), data in zip(wanted, bytes_of, strict=True):
+            results[row] = _check(data, blob_id, encodings.get(path))
     return results
 
 
-def _check(data: bytes | OSError, blob_id: str) -> Decoded:
+def _check(data: bytes | OSError, blob_id: str, declared: str | None) -> Decoded:
     if isinstance(data, OSError):
         return Decoded(None, None, "unreadable", data.strerror or str(data))
     if hashlib.sha1(data, usedforsecurity=False).hexdigest() != blob_id:
         return Decoded(None, None, "unreadable", "the file changed after it was visited")
-    return decode(data)
+    return decode(data, declared)

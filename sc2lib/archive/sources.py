@@ -10,8 +10,9 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sc2lib.archive import directory, environment, git, project_licenses, registry
+from sc2lib.archive import directory, environment, git, project_licenses, published, registry
 from sc2lib.archive.graph import GRAPH, Graph
+from sc2lib.archive.published_origin import PublishedRepository
 from sc2lib.errors import InputError, ParameterError
 from sc2lib.files import remove
 from sc2lib.tables import FILES
@@ -43,7 +44,7 @@ REPOSITORY = pa.schema(
 
 
 # Sources whose origins are projects of a known name, so that `include` can choose among them.
-PROJECTS = ("environment", "registry")
+PROJECTS = ("environment", "registry", *published.COLUMNS)
 
 
 class Origin(Protocol):
@@ -60,16 +61,26 @@ class Origin(Protocol):
         ...
 
 
-def list_origins(source: str, source_path: str | None = None, include: str | None = None) -> pa.Table:
+def list_origins(
+    source: str,
+    source_path: str | None = None,
+    include: str | None = None,
+    source_rows: int | None = None,
+    content_bucket: str | None = None,
+) -> pa.Table:
     """The REPOSITORY table of a source, sorted by name.
 
     `source_path` holds one or more folders separated by ``os.pathsep`` (sources ``directory`` and ``git``), or lists
     of distributions (``registry``; none: the one that comes with the book); `include` holds patterns of repository
     names of `PROJECTS` separated by commas (``pypi/rich,pypi/jupyter*``); the other sources take what their path names.
+    `source_rows` and `content_bucket` belong to the published tables (``stack_v2``, ``stack_v3``).
     Raises InputError when a folder cannot be used or no origin is left, ParameterError for settings that clash.
     """
-    folders = _folders(source, source_path)
-    rows = list(_LISTERS[source](folders))
+    if source in published.COLUMNS:
+        rows = list(published.repositories(source, source_path, source_rows, content_bucket))
+    else:
+        folders = _folders(source, source_path)
+        rows = list(_LISTERS[source](folders))
     if include and source in PROJECTS:
         patterns = [pattern.strip() for pattern in include.split(",") if pattern.strip()]
         kept = [row for row in rows if any(fnmatch.fnmatchcase(row["repo_name"], p) for p in patterns)]
@@ -96,6 +107,8 @@ def open_origin(url: str, visit_type: str) -> Origin:
     """The origin behind a row of REPOSITORY, on this machine."""
     if visit_type == "git":
         return git.GitRepository(url)
+    if visit_type in published.COLUMNS:
+        return PublishedRepository(url)
     if visit_type in registry.VISIT_TYPES.values():
         return registry.Distribution(url)
     if visit_type == "directory":
@@ -151,7 +164,7 @@ def require_text(removed: Mapping[str, int], files: int, source_path: str | None
 
 def _folders(source: str, source_path: str | None) -> list[Path]:
     if source not in _LISTERS:
-        raise ParameterError(f"no source {source!r}; there are {', '.join(_LISTERS)}")
+        raise ParameterError(f"no source {source!r}; there are {', '.join((*_LISTERS, *published.COLUMNS))}")
     if source == "environment":
         if source_path:
             raise ParameterError("source=environment takes no source_path; did you mean source=directory?")

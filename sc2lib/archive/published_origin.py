@@ -1,0 +1,104 @@
+"""A repository of a published table as an origin: its rows as objects of the graph, its contents from their place."""
+
+import hashlib
+import io
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+from sc2lib.archive import published, swhid
+from sc2lib.archive.graph import Graph
+from sc2lib.archive.object_storage import Wanted, storage
+from sc2lib.archive.swhid import Branch
+from sc2lib.errors import InputError
+
+_HASH = re.compile(r"[0-9a-f]{40}")
+
+
+class PublishedRepository:
+    """What The Stack v2 (identifiers) or v3 (contents) says of one repository.
+
+    The published rows do not hold the directories between the root and a file, so the graph gets one entry per file
+    below the root, named by its whole path: the walk finds every file, but such a root cannot be hashed again.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.repository, self.visit_type, self.key = published.parse(url)
+
+    def visit(self, graph: Graph) -> None:
+        """Add the files of the latest published revision; rows of others are added to ``skipped``."""
+        rows = self._rows()
+        if not rows:
+            raise InputError(f"the published table has no file of {self.repository}")
+        latest = max(rows, key=lambda row: (_micros(row["revision_date"]) or 0, row["revision_id"] or ""))
+        kept = [row for row in rows if row["revision_id"] == latest["revision_id"]]
+        for row in rows:
+            if row["revision_id"] != latest["revision_id"]:
+                graph.add("skipped", self.url, _path(row), f"of another revision, {row['revision_id']}")
+        if self.visit_type == "stack_v3":
+            self._add_texts(graph, kept, latest)
+        else:
+            self._add_identifiers(graph, kept, latest)
+
+    def _add_identifiers(self, graph: Graph, rows: list[dict[str, Any]], latest: dict[str, Any]) -> None:
+        if latest["directory_id"] is None or latest["snapshot_id"] is None or latest["revision_id"] is None:
+            raise InputError(f"the published rows of {self.repository} lack directory_id, snapshot_id or revision_id")
+        for row in rows:
+            graph.add("content", row["blob_id"], row["content_id"], row["length_bytes"])
+            graph.add("directory_entry", latest["directory_id"], _path(row), "file", row["content_id"], swhid.FILE)
+        dates = (_micros(latest["revision_date"]), _micros(latest["committer_date"]))
+        self._add_revision(graph, latest["revision_id"], latest["directory_id"], *dates)
+        branch = (latest["branch_name"] or "HEAD").encode()
+        visited, snapshot = _micros(latest["visit_date"]), latest["snapshot_id"]
+        graph.add("origin", hashlib.sha1(self.url.encode(), usedforsecurity=False).hexdigest(), self.url)
+        graph.add("origin_visit_status", self.url, 1, visited, "full", snapshot, self.visit_type)
+        graph.add("snapshot_branch", snapshot, branch, latest["revision_id"], "revision")
+
+    def _add_texts(self, graph: Graph, rows: list[dict[str, Any]], latest: dict[str, Any]) -> None:
+        found = {}
+        for row in rows:
+            data = (row["content"] or "").encode()
+            if _path(row) in found:
+                graph.add("skipped", self.url, _path(row), "stands in the published table with another content")
+                continue
+            content = graph.add_content(swhid.hash_content(io.BytesIO(data), len(data)))
+            found[_path(row)] = (swhid.FILE, content)
+        root = graph.add_tree(found)
+        revision = latest["revision_id"] if _HASH.fullmatch(latest["revision_id"] or "") else None
+        if revision:
+            self._add_revision(graph, revision, root, None, None)
+        branch = (latest["branch_name"] or "HEAD").encode()
+        if revision and branch != b"HEAD" and not branch.startswith(b"refs/"):
+            branch = b"refs/heads/" + branch
+        target = Branch("revision", revision) if revision else Branch("directory", root)
+        graph.add_visit(self.url, self.visit_type, {branch: target, b"HEAD": target})
+
+    @staticmethod
+    def _add_revision(graph: Graph, revision: str, root: str, date: int | None, committed: int | None) -> None:
+        graph.add("revision", revision, None, None, date, None, None, committed, None, root, "git")
+
+    def read(self, wanted: Iterable[tuple[bytes, str]]) -> Iterator[bytes | OSError]:
+        """The bytes of files given as (path, content identifier), or the error of each. Requests start at once."""
+        asked = list(wanted)
+        rows = {_path(row): row for row in self._rows()}
+        if self.visit_type == "stack_v3":
+            return iter([(rows[path]["content"] or "").encode() for path, _ in asked])
+        objects = [Wanted(rows[path]["blob_id"], content, rows[path]["length_bytes"]) for path, content in asked]
+        return storage(published.bucket_of(self.key)).read_many(objects)
+
+    def encodings(self) -> dict[bytes, str | None]:
+        """The published ``src_encoding`` by path."""
+        return {_path(row): row["src_encoding"] for row in self._rows()}
+
+    def _rows(self) -> list[dict[str, Any]]:
+        return published.rows_of(self.key, self.repository).to_pylist()
+
+
+def _path(row: dict[str, Any]) -> bytes:
+    return row["path"].encode().removeprefix(b"/")
+
+
+def _micros(value: datetime | None) -> int | None:
+    return None if value is None else round(value.timestamp() * 1_000_000)
