@@ -40,8 +40,8 @@ LINES: tuple[tuple[str, tuple[str, ...], Any], ...] = (
         "validation",
         ("12", "13"),
         lambda p, c: (
-            f"loss {p['validation_loss']:.3f}, {p['validation_bits_per_byte']:.3f} bits per byte; "
-            f"{c['bits_per_byte']:.3f} after the long-context stage"
+            f"loss {p['validation_loss']:.3f}, {p['validation_bits_per_byte']:.3f} bits per byte; on longer windows "
+            f"{c['bits_per_byte_before']:.3f} before and {c['bits_per_byte']:.3f} after the long-context stage"
         ),
     ),
     (
