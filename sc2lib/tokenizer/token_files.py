@@ -112,6 +112,20 @@ def token_index(encoded: pa.Table, seed: int) -> pa.Table:
     return pa.table({name: columns[name] for name in TOKEN_INDEX.names}, schema=TOKEN_INDEX)
 
 
+def totals(index: pa.Table, documents: pa.Table) -> dict[str, dict[str, int]]:
+    """By split: documents, tokens and bytes of text in the files, and bytes of `documents` that were not used.
+
+    `index` is a TOKEN_INDEX; `documents` has split and length_bytes.
+    """
+    found = {}
+    for split in SPLITS:
+        own, available = (table.filter(pc.equal(table["split"], split)) for table in (index, documents))
+        used, whole = (pc.sum(table["length_bytes"]).as_py() or 0 for table in (own, available))
+        tokens = pc.sum(pc.subtract(own["end"], own["start"])).as_py() or 0
+        found[split] = {"documents": own.num_rows, "tokens": tokens, "bytes": used, "not_used_bytes": whole - used}
+    return found
+
+
 def write_tokens(path: Path, split: str, shards: Sequence[Path], index: pa.Table) -> None:
     """Write the tokens of a split where the index says, one encoded shard in memory at a time."""
     rows = index.filter(pc.equal(index["split"], split))

@@ -107,3 +107,13 @@ def test_an_empty_split_is_an_empty_file(documents, tokenizer, tmp_path):
     token_files.write_tokens(tmp_path / "validation.bin", "validation", [tmp_path / "part-00000.parquet"], index)
     assert token_files.read_tokens(tmp_path / "validation.bin").size == 0
     assert np.asarray(index["end"])[-1] == sum(index["end"].to_numpy() - index["start"].to_numpy())
+
+
+def test_totals_say_what_was_used():
+    listing = pa.table({"split": ["train", "train", "validation"], "length_bytes": [10, 7, 3]})
+    rows = [{"split": "train", "start": 0, "end": 4, "length_bytes": 10}]
+    index = pa.Table.from_pylist(rows, schema=token_files.TOKEN_INDEX)
+    assert token_files.totals(index, listing) == {
+        "train": {"documents": 1, "tokens": 4, "bytes": 10, "not_used_bytes": 7},
+        "validation": {"documents": 0, "tokens": 0, "bytes": 0, "not_used_bytes": 3},
+    }
