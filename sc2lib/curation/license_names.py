@@ -6,60 +6,91 @@ Names come from ScanCode's licence index (shipped by ``license-expression``), th
 
 import json
 import re
-from functools import cache
+from collections.abc import Iterator
+from functools import cache, lru_cache
 from importlib import resources
+from itertools import islice
 from typing import Any
 
+import re2
 from license_expression import ExpressionError, Licensing, get_license_index, get_spdx_licensing
 
-from sc2lib.curation.license_texts import reference_addresses, reference_names
+from sc2lib.curation.license_texts import Match, reference_addresses, reference_names
 
 NOASSERTION = "NOASSERTION"  # a licence is stated, but not one that is known
 
-SPDX_TAG = re.compile(r"SPDX-License-Identifier:[ \t]*([A-Za-z0-9.+() :-]+)")
+# All patterns run on RE2, which reads every byte once, so that no file can stall them.
+SPDX_TAG = re2.compile(rb"SPDX-License-Identifier:[ \t]*([A-Za-z0-9.+() :-]+)")
 # "released under the terms of the Apache License, Version 2.0"; and a heading "License" with one short line below.
-MENTION = re.compile(
-    r"\b(?:licen[sc]ed|released|distributed|available|provided|published|covered|made available)\s+"
-    r"under\s+(?:the\s+)?(?:terms\s+(?:and\s+conditions\s+)?of\s+)?(?:both\s+)?(?:the\s+|an?\s+)?"
-    r"([A-Za-z0-9][^\n;\"`*_\[\]<>]{1,60}(?:\n[^\n;\"`*_\[\]<>]{1,30})?)",
-    re.IGNORECASE,
+MENTION = re2.compile(
+    rb"(?i)\b(?:licen[sc]ed|released|distributed|available|provided|published|covered|made available)\s+"
+    rb"(?:under|by)\s+(?:the\s+)?(?:terms\s+(?:and\s+conditions\s+)?of\s+)?(?:both\s+)?(?:the\s+|an?\s+)?"
+    rb"([A-Za-z0-9][^\n;\"`*_\[\]<>]{1,60}(?:\n[^\n;\"`*_\[\]<>]{1,30})?)"
 )
-HEADING = re.compile(r"^\W*licen[sc]e\W*\n+[-=~^#*\s]*([A-Za-z0-9][^\n]{1,60})$", re.IGNORECASE | re.MULTILINE)
-PUBLIC_DOMAIN = re.compile(
-    r"\b(?:placed|released|put|dedicat(?:ed|es?))\b[^.;]{0,160}?\b(?:in|into|to)\s+the\s+public\s+domain", re.IGNORECASE
+HEADING = re2.compile(rb"(?im)^\W*licen[sc]e\W*\n+[-=~^#*\s]*([A-Za-z0-9][^\n]{1,60})$")
+# "License: MIT", "__license__ = 'Apache-2.0'", "License :: OSI Approved :: MIT License"
+KEYED = re2.compile(
+    rb"(?i)(?:\b|__)licen[sc]e(?:d|__)?[\"']?[ \t]*[:=]+[ \t]*(?:OSI Approved[ \t]*::[ \t]*)?"
+    rb"[\"'\[]?([A-Za-z0-9][^\n\"',;|\]]{1,60})"
 )
-URL = re.compile(r"https?://([^\s<>()\[\]\"'`]+)")
+PUBLIC_DOMAIN = re2.compile(
+    rb"(?i)\b(?:placed|released|put|dedicat(?:ed|es?))\b[^.;]{0,160}?\b(?:in|into|to)\s+the\s+public\s+domain"
+)
+URL = re2.compile(rb"https?://([^\s<>()\[\]\"'`]+)")
+MOST_MENTIONS = 1000  # per pattern and file
 FILLER = {"the", "license", "licence", "software", "version", "v", "style", "terms", "open", "source", "for", "of"}
 LONGEST_NAME = 9  # words
 
 
-def spdx_tags(text: str) -> list[str]:
-    """Licences named by ``SPDX-License-Identifier`` tags, in order of appearance."""
-    found: dict[str, None] = {}
-    for tag in SPDX_TAG.findall(text):
-        found |= dict.fromkeys(licenses_of(tag.strip(" -*/")) or ())
-    return list(found)
+def tags(text: str) -> list[Match]:
+    """Licences named by ``SPDX-License-Identifier`` tags, with their lines."""
+    found = _Finder(text)
+    for tag, line in found.all(SPDX_TAG):
+        for name in licenses_of(tag.strip(" -*/")) or ():
+            found.add(name, "tag", line)
+    return found.matches
 
 
-def mentions(text: str) -> list[str]:
+def mentions(text: str) -> list[Match]:
     """Licences that a text says it is under, names below a heading "License", or links to, in that order.
 
     A text of a few words is taken for a name (``Apache 2.0`` is a whole LICENSE file in the wild).
     """
-    found: dict[str, None] = {}
+    found = _Finder(text)
     if len(text) < LONGEST_NAME * 10 and (name := resolve(text)):
-        found[name] = None
-    if PUBLIC_DOMAIN.search(text):
-        found["LicenseRef-scancode-public-domain"] = None
-    for pattern in (MENTION, HEADING):
-        for phrase in pattern.findall(text):
-            name = _leading_name(phrase)
-            if name:
-                found[name] = None
-    for url in URL.findall(text):
+        found.add(name, "name", 1)
+    for _, line in found.all(PUBLIC_DOMAIN, group=0):
+        found.add("LicenseRef-scancode-public-domain", "name", line)
+    for pattern in (MENTION, KEYED, HEADING):
+        for phrase, line in found.all(pattern):
+            if name := _leading_name(phrase):
+                found.add(name, "name", line)
+    for url, line in found.all(URL):
         if name := _addresses().get(_address(url)):
-            found[name] = None
-    return list(found)
+            found.add(name, "link", line)
+    return found.matches
+
+
+class _Finder:
+    """Finds patterns in a text and collects what they name, each licence once per line."""
+
+    def __init__(self, text: str) -> None:
+        self.data = text.encode("utf-8", "replace")
+        self.seen: dict[tuple[str, int], Match] = {}
+
+    @property
+    def matches(self) -> list[Match]:
+        return list(self.seen.values())
+
+    def add(self, license: str, method: str, line: int) -> None:
+        self.seen.setdefault((license, line), Match(license, method, 1.0, line, line))
+
+    def all(self, pattern: Any, group: int = 1) -> Iterator[tuple[str, int]]:
+        """The text of the group in each of the first MOST_MENTIONS matches, and its line."""
+        line = counted = 0
+        for match in islice(pattern.finditer(self.data), MOST_MENTIONS):
+            line, counted = line + self.data.count(b"\n", counted, match.start(group)), match.start(group)
+            yield match[group].decode("utf-8", "replace"), line + 1
 
 
 def licenses_of(expression: str) -> list[str] | None:
@@ -87,6 +118,7 @@ def resolve(name: str) -> str | None:
     return _names().get(_words(shorter)) or _names().get(_words(name))
 
 
+@lru_cache(10_000)
 def _leading_name(phrase: str) -> str | None:
     """The longest known name a phrase begins with."""
     words = re.split(r"\s+", phrase.strip())

@@ -6,6 +6,7 @@ all copies of a blob, and each text is read once.
 """
 
 from collections import defaultdict
+from dataclasses import asdict
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,12 +14,14 @@ import pyarrow.compute as pc
 from sc2lib import tables
 from sc2lib.curation.columns import contents_of, replace_columns
 from sc2lib.curation.languages import label_languages
+from sc2lib.curation.license_texts import Match
 from sc2lib.curation.licenses import (
     NON_PERMISSIVE_TYPE,
     base_path,
-    detect,
+    find_licenses,
     is_license_file,
     license_type,
+    licenses_of_file,
     propagate,
 )
 
@@ -32,12 +35,25 @@ LICENSE_FILES = pa.schema(
         ("licenses", pa.list_(pa.string())),
     ]
 )
+# One row for every place of a licence text or name in a text, each text once.
+LICENSE_MATCHES = pa.schema(
+    [
+        ("blob_id", pa.string()),
+        ("license", pa.string()),
+        ("method", pa.string()),
+        ("similarity", pa.float32()),
+        ("first_line", pa.int32()),
+        ("last_line", pa.int32()),
+    ]
+)
 # What the licence files directly responsible for a folder say together.
 BASE_PATHS = pa.schema([("repo_name", pa.string()), ("base_path", pa.string()), ("licenses", pa.list_(pa.string()))])
 
 
-def find_license_files(files: pa.Table, removed: pa.Table, contents: pa.Table, *, similarity: float) -> pa.Table:
-    """LICENSE_FILES of one shard: `files` and `contents` of it, and `removed` for its exact duplicates."""
+def find_license_files(
+    files: pa.Table, removed: pa.Table, contents: pa.Table, *, similarity: float
+) -> tuple[pa.Table, pa.Table]:
+    """LICENSE_FILES and LICENSE_MATCHES of one shard: `files`, `contents`, and `removed` for its exact duplicates."""
     duplicates = removed.filter(pc.equal(removed["reason"], "exact_duplicate"))
     columns = ["blob_id", "repo_name", "path"]
     listed = pa.concat_tables([files.select(columns), duplicates.select(columns)])
@@ -45,15 +61,17 @@ def find_license_files(files: pa.Table, removed: pa.Table, contents: pa.Table, *
     # A duplicate of a file that was itself removed (binary, too large) has no text anywhere.
     listed = listed.filter(pc.is_in(listed["blob_id"], contents["blob_id"].combine_chunks()))
     listed = listed.sort_by([(name, "ascending") for name in columns])
-    cache: dict[tuple[str, str], list[str]] = {}
+    matches: dict[str, list[Match]] = {}
     licenses = []
     for row, text in zip(listed.to_pylist(), contents_of(listed, contents), strict=True):
-        key = row["blob_id"], row["path"].rpartition("/")[2]
-        if key not in cache:
-            cache[key] = detect(row["path"], text, similarity)
-        licenses.append(cache[key])
+        blob = row["blob_id"]
+        if blob not in matches:
+            matches[blob] = find_licenses(text, similarity)
+        licenses.append(licenses_of_file(row["path"], text, matches[blob]))
     base_paths = [base_path(path) for path in listed["path"].to_pylist()]
-    return pa.table([*listed.columns, base_paths, licenses], schema=LICENSE_FILES)
+    rows = [{"blob_id": blob, **asdict(match)} for blob, found in matches.items() for match in found]
+    license_files = pa.table([*listed.columns, base_paths, licenses], schema=LICENSE_FILES)
+    return license_files, pa.Table.from_pylist(rows, schema=LICENSE_MATCHES)
 
 
 def gather_base_paths(license_files: pa.Table) -> pa.Table:

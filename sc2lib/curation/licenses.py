@@ -16,8 +16,9 @@ from functools import cache
 
 from license_expression import OR, LicenseWithExceptionSymbol, get_license_index
 
-from sc2lib.curation.license_names import NOASSERTION, data, mentions, parse, spdx_tags
-from sc2lib.curation.license_texts import match_texts, normalise
+from sc2lib.curation.license_names import NOASSERTION, data, mentions, parse, tags
+from sc2lib.curation.license_texts import Match, match_texts
+from sc2lib.curation.license_words import words
 
 PERMISSIVE_TYPE, NON_PERMISSIVE_TYPE, NO_LICENSE_TYPE = "permissive", "non_permissive", "no_license"
 TYPES = (PERMISSIVE_TYPE, NO_LICENSE_TYPE, NON_PERMISSIVE_TYPE)
@@ -45,17 +46,32 @@ def is_license_file(path: str) -> bool:
     return LICENSE_FILE.match(posixpath.basename(path)) is not None
 
 
-def detect(path: str, text: str, similarity: float) -> list[str]:
-    """SPDX identifiers of the licences that a licence file names or holds, sorted; empty if there are none.
+# docs: start-detect
+def find_licenses(text: str, similarity: float) -> list[Match]:
+    """The licences that a text holds, names or points to, in the order of their lines.
 
-    `similarity` is the smallest share of a licence text that must be there (see `license_texts.match_texts`).
+    `similarity` is the smallest share of a licence text that must be there (see `license_texts.match_texts`). A name
+    or an address inside a licence text is part of that text.
     """
-    found = set(spdx_tags(text))
-    found |= {match.license for match in match_texts(text, similarity)}
-    if not found:
-        found |= set(mentions(text))
-    proper = LICENSE_PROPER.match(posixpath.basename(path))
-    if not found and proper and len(normalise(text).split()) >= SHORTEST_LICENSE:
+    found = match_texts(text, similarity)
+    spans = [(match.first_line, match.last_line) for match in found]
+    for match in tags(text) + mentions(text):
+        if not any(first <= match.first_line <= last for first, last in spans):
+            found.append(match)
+    return sorted(found, key=lambda match: (match.first_line, match.last_line, match.license))
+
+
+# docs: end-detect
+
+
+def licenses_of_file(path: str, text: str, matches: Iterable[Match]) -> list[str]:
+    """SPDX identifiers of the matches, sorted, each once.
+
+    A file whose name promises a licence and which holds no known one yields UNKNOWN, or UNKNOWN_REFERENCE when it
+    only points to other files.
+    """
+    found = {match.license for match in matches}
+    if not found and LICENSE_PROPER.match(posixpath.basename(path)) and len(words(text)) >= SHORTEST_LICENSE:
         points_elsewhere = len(text) < LONGEST_POINTER and LICENSE_NAME.search(text)
         found.add(UNKNOWN_REFERENCE if points_elsewhere else UNKNOWN)
     return sorted(found)

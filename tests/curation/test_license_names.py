@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sc2lib.curation.license_names import data, licenses_of, mentions, parse, resolve, spdx_tags
+from sc2lib.curation.license_names import MOST_MENTIONS, data, licenses_of, mentions, parse, resolve, tags
 from sc2lib.curation.license_texts import reference_names
 
 
@@ -49,10 +49,11 @@ def test_any_text_parses_or_is_refused(text: str) -> None:
     mentions(text)
 
 
-def test_tags() -> None:
-    text = "/* SPDX-License-Identifier: MIT OR GPL-2.0-only */\n# SPDX-License-Identifier: Apache-2.0\n"
-    assert spdx_tags(text) == ["MIT", "GPL-2.0-only", "Apache-2.0"]
-    assert spdx_tags("SPDX-License-Identifier: something of ours") == []
+def test_tags_with_their_lines() -> None:
+    text = "/* SPDX-License-Identifier: MIT OR GPL-2.0-only */\n\n# SPDX-License-Identifier: Apache-2.0\n"
+    found = [(match.license, match.method, match.first_line) for match in tags(text)]
+    assert found == [("MIT", "tag", 1), ("GPL-2.0-only", "tag", 1), ("Apache-2.0", "tag", 3)]
+    assert tags("SPDX-License-Identifier: something of ours") == []
 
 
 @pytest.mark.parametrize(
@@ -64,8 +65,30 @@ def test_tags() -> None:
         ("The author has dedicated all copyright to the public domain.", ["LicenseRef-scancode-public-domain"]),
         ("See <https://opensource.org/licenses/MIT>.", ["MIT"]),
         ("Apache 2.0\n", ["Apache-2.0"]),
+        (
+            '__version__ = "2.0"\n__license__ = "Apache-2.0"\n__author__ = "Some people, and others"\n' * 2,
+            ["Apache-2.0", "Apache-2.0"],
+        ),
+        (
+            "Classifier: License :: OSI Approved :: MIT License\nClassifier: Topic :: Software Development\n",
+            ["MIT"],
+        ),
         ("We took the license question seriously.", []),
     ],
 )
 def test_mentions_in_prose(text: str, expected: list[str]) -> None:
-    assert mentions(text) == expected
+    assert [match.license for match in mentions(text)] == expected
+
+
+def test_a_mention_stands_on_its_line() -> None:
+    text = "# Project\n\nWords.\n\nIt is released under the MIT license.\nSee https://opensource.org/licenses/MIT\n"
+    assert [(match.method, match.first_line) for match in mentions(text)] == [("name", 5), ("link", 6)]
+
+
+@pytest.mark.parametrize(
+    "piece", ["\n", " ", "license\n", "licensed under ", "https://", "placed in ", "License: a", "é"]
+)
+def test_no_text_stalls_the_search_for_names(piece: str) -> None:
+    """Steps, not seconds: a pattern that goes back over its text would try each of the 300,000 places again."""
+    text = piece * (300_000 // len(piece))
+    assert len(mentions(text) + tags(text)) <= 5 * MOST_MENTIONS

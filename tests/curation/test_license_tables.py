@@ -4,6 +4,7 @@ from sc2lib import tables
 from sc2lib.curation.license_tables import (
     BASE_PATHS,
     LICENSE_FILES,
+    LICENSE_MATCHES,
     assign_licenses,
     find_license_files,
     gather_base_paths,
@@ -40,9 +41,12 @@ def test_a_duplicate_license_still_counts_for_its_repository() -> None:
             ("b3", "two", "/b.py", "y\n"),
         ]
     )
-    found = find_license_files(files, removed, contents, similarity=0.85)
+    found, matches = find_license_files(files, removed, contents, similarity=0.85)
     assert found.schema == LICENSE_FILES
     assert found["repo_name"].to_pylist() == ["one", "two"]
+    assert matches.schema == LICENSE_MATCHES
+    (match,) = matches.to_pylist()  # one text, read once
+    assert (match["blob_id"], match["license"], match["method"]) == ("b1", "MIT", "text")
     base_paths = gather_base_paths(found)
     assert base_paths.schema == BASE_PATHS
     assigned = assign_licenses(files, base_paths)
@@ -55,7 +59,7 @@ def test_only_exact_duplicates_are_read_from_the_removed() -> None:
     unreadable = pa.Table.from_pylist(
         [{"blob_id": "b9", "repo_name": "two", "path": "/LICENSE", "reason": "binary"}], tables.REMOVED
     )
-    found = find_license_files(files, pa.concat_tables([removed, unreadable]), contents, similarity=0.85)
+    found, _ = find_license_files(files, pa.concat_tables([removed, unreadable]), contents, similarity=0.85)
     assert found["repo_name"].to_pylist() == ["one"]
 
 
@@ -69,7 +73,7 @@ def test_one_repository_does_not_lend_its_license_to_another() -> None:
             ("b5", "three", "/b.py", "b\n"),
         ]
     )
-    base_paths = gather_base_paths(find_license_files(files, removed, contents, similarity=0.85))
+    base_paths = gather_base_paths(find_license_files(files, removed, contents, similarity=0.85)[0])
     kept, gone = label_files(files, contents, base_paths)
     assert dict(zip(kept["blob_id"].to_pylist(), kept["license_type"].to_pylist())) == {
         "b1": "permissive",
@@ -94,7 +98,7 @@ def test_every_file_is_kept_or_has_a_reason() -> None:
         stated={"two": "MPL-2.0", "three": "NOASSERTION"},
     )
     kept, gone = label_files(
-        files, contents, gather_base_paths(find_license_files(files, removed, contents, similarity=0.85))
+        files, contents, gather_base_paths(find_license_files(files, removed, contents, similarity=0.85)[0])
     )
     assert sorted(kept["blob_id"].to_pylist() + gone["blob_id"].to_pylist()) == ["b1", "b2", "b3", "b4"]
     assert gone.select(["blob_id", "reason", "detail"]).to_pylist() == [

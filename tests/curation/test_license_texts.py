@@ -1,7 +1,10 @@
+import itertools
+
 import pytest
 
 from sc2lib.curation import license_texts
-from sc2lib.curation.license_texts import match_texts, normalise, reference_texts
+from sc2lib.curation.license_texts import match_texts, reference_texts
+from sc2lib.curation.license_words import words
 
 THRESHOLD = 0.85
 
@@ -21,7 +24,7 @@ def test_every_current_text_is_found_in_its_own_wrapping() -> None:
         name: matches[:1]
         for name in license_texts._current()
         for matches in [match_texts("My project\n\n" + commented(texts[name]) + "# Enjoy it, all of you.", THRESHOLD)]
-        if not matches or normalise(texts[matches[0].license]) != normalise(texts[name])
+        if not matches or words(texts[matches[0].license]).digest != words(texts[name]).digest
     }
     # Two of them differ from another in words that normalisation drops.
     assert set(wrong) <= {"StandardML-NJ", "MPL-2.0-no-copyleft-exception"}
@@ -36,6 +39,44 @@ def test_a_bundle_yields_all_its_licenses() -> None:
     texts = reference_texts()
     bundle = "\n\n".join(f"Part {name}\n{texts[name]}" for name in ("MIT", "Apache-2.0", "GPL-3.0-only"))
     assert found(bundle) == {"MIT", "Apache-2.0", "GPL-3.0-only"}
+
+
+def test_a_match_says_on_which_lines_it_stands() -> None:
+    texts = reference_texts()
+    mit, isc = texts["MIT"].strip("\n"), texts["ISC"].strip("\n")
+    text = "Notices\n\n" + mit + "\n\nand for the rest of it\n\n" + isc + "\n\nand again\n\n" + mit
+    spans = [(match.license, match.first_line, match.last_line) for match in match_texts(text, THRESHOLD)]
+    lines = text.splitlines()
+    assert [name for name, _, _ in spans] == ["MIT", "ISC", "MIT"]
+    for name, first, last in spans:
+        inside, outside = "\n".join(lines[first - 1 : last]), "\n".join(lines[: first - 1] + lines[last:])
+        share = len(set(words(inside).shingles) & set(words(texts[name]).shingles)) / len(
+            set(words(texts[name]).shingles)
+        )
+        assert share > 0.97 and len(inside) < 1.05 * len(texts[name]), (name, outside[:80])
+
+
+def test_scattered_pieces_are_not_a_license() -> None:
+    """All shingles of a licence are there, but a sentence at a time between other things."""
+    sentences = reference_texts()["MIT"].split("\n\n")
+    pieces = [piece for sentence in sentences for piece in sentence.split(", ")]
+    text = " ".join(
+        piece + " " + " ".join(f"word{number}x{i}" for i in range(60)) for number, piece in enumerate(pieces)
+    )
+    assert found(text) == set()
+
+
+def test_copies_of_which_each_lacks_something_are_found_one_by_one() -> None:
+    mit = reference_texts()["MIT"]
+    copies = [mit.replace(word, "") for word in ("merge", "sublicense", "NONINFRINGEMENT", "copies of")]
+    matches = match_texts("\n\nNext:\n".join(copies), THRESHOLD)
+    assert [match.license for match in matches] == ["MIT"] * 4
+    assert all(a.last_line < b.first_line for a, b in itertools.pairwise(matches))
+
+
+def test_exceptions_are_found_beside_their_license() -> None:
+    texts = reference_texts()
+    assert found(texts["Apache-2.0"] + "\n\n" + texts["LLVM-exception"]) == {"Apache-2.0", "LLVM-exception"}
 
 
 def test_contained_licenses_are_not_reported() -> None:

@@ -7,10 +7,11 @@ from sc2lib.curation.licenses import (
     UNKNOWN,
     UNKNOWN_REFERENCE,
     base_path,
-    detect,
+    find_licenses,
     is_license_file,
     is_permissive,
     license_type,
+    licenses_of_file,
     neutral_licenses,
     permissive_licenses,
     propagate,
@@ -88,20 +89,40 @@ def test_lists() -> None:
     assert len(neutral_licenses()) == 10 and not neutral_licenses() & permissive_licenses()
 
 
-class TestDetect:
+def found(path: str, text: str) -> list[str]:
+    return licenses_of_file(path, text, find_licenses(text, 0.85))
+
+
+class TestDetection:
     def test_text_tag_and_mention(self) -> None:
-        assert detect("/LICENSE", "Copyright 2020 Me\n" + reference_texts()["ISC"], 0.85) == ["ISC"]
-        assert detect("/README.md", "# X\n\nX is distributed under the MIT license.\n", 0.85) == ["MIT"]
-        assert detect("/notice.c", "// SPDX-License-Identifier: BSD-2-Clause\n", 0.85) == ["BSD-2-Clause"]
+        assert found("/LICENSE", "Copyright 2020 Me\n" + reference_texts()["ISC"]) == ["ISC"]
+        assert found("/README.md", "# X\n\nX is distributed under the MIT license.\n") == ["MIT"]
+        assert found("/notice.c", "// SPDX-License-Identifier: BSD-2-Clause\n") == ["BSD-2-Clause"]
+
+    def test_every_kind_of_evidence_in_one_file_with_its_lines(self) -> None:
+        mit = reference_texts()["MIT"]
+        text = "SPDX-License-Identifier: Zlib\n\n" + mit + "\n\nParts are licensed under the Apache License 2.0.\n"
+        lines = mit.count("\n")
+        assert [(match.license, match.method) for match in find_licenses(text, 0.85)] == [
+            ("Zlib", "tag"),
+            ("MIT", "text"),
+            ("Apache-2.0", "name"),
+        ]
+        assert find_licenses(text, 0.85)[1].first_line in (3, 7)
+        assert find_licenses(text, 0.85)[2].first_line == lines + 5
+
+    def test_names_inside_a_licence_text_belong_to_it(self) -> None:
+        assert found("/LICENSE", "Title\n" + reference_texts()["Apache-2.0"]) == ["Apache-2.0"]
+        assert found("/LICENSE", "Title\n" + reference_texts()["GPL-3.0-only"]) == ["GPL-3.0-only"]
 
     def test_unknown_license_is_not_taken_for_none(self) -> None:
         terms = "You may look at this program on Tuesdays if you promise to tell nobody what you have seen in it. "
-        assert detect("/LICENSE", terms * 3, 0.85) == [UNKNOWN]
-        assert detect("/README", terms * 3, 0.85) == []
+        assert found("/LICENSE", terms * 3) == [UNKNOWN]
+        assert found("/README", terms * 3) == []
 
     def test_pointer_to_other_files(self) -> None:
         text = "You may use it under either of the licenses found in LICENSE.APACHE or LICENSE.BSD, as you like it.\n"
-        assert detect("/LICENSE", text, 0.85) == [UNKNOWN_REFERENCE]
+        assert found("/LICENSE", text) == [UNKNOWN_REFERENCE]
 
 
 class TestPropagation:
