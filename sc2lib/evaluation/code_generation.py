@@ -1,7 +1,10 @@
 """HumanEval from model to score: samples, verdicts, pass@k, each as a table that can be looked into."""
 
+import json
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ from sc2lib.errors import UnsupportedError
 from sc2lib.evaluation.completion import complete
 from sc2lib.evaluation.humaneval import STOP_STRINGS, Problem
 from sc2lib.evaluation.judge import Judge, Status, Verdict
-from sc2lib.evaluation.pass_at_k import bootstrap_interval, mean_pass_at_k
+from sc2lib.evaluation.pass_at_k import bootstrap_interval, mean_pass_at_k, rule_of_three
 from sc2lib.files import write_parquet
 from sc2lib.model.transformer import Starcoder2
 from sc2lib.tokenizer.encoding import Tokenizer
@@ -47,6 +50,26 @@ def preflight(
             f"{'; '.join(failed[:3])}; look at the load and memory of this machine"
         )
     return verdicts
+
+
+def write_preflight(
+    path: Path, judge: Judge, problems: Sequence[Problem], progress: Callable[[int], None] | None = None
+) -> None:
+    """Keep what `preflight` found and its wall time as JSON: what was judged need not be judged again after a kill.
+
+    The times belong to the machine that took them, so the file is no result of a stage.
+    """
+    started = time.perf_counter()
+    verdicts = preflight(judge, problems, progress)
+    found = {"seconds": time.perf_counter() - started, "verdicts": [asdict(verdict) for verdict in verdicts]}
+    path.write_text(json.dumps(found), encoding="utf-8")
+
+
+def read_preflight(path: Path) -> tuple[list[Verdict], float]:
+    """Verdicts and wall seconds that `write_preflight` kept."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    verdicts = [Verdict(Status(row["status"]), row["detail"], row["seconds"]) for row in found["verdicts"]]
+    return verdicts, found["seconds"]
 
 
 def sample(
@@ -100,6 +123,11 @@ def judge_samples(
     return pa.Table.from_pylist(results, schema=RESULTS)
 
 
+def write_results(path: Path, judge: Judge | None, problems: Sequence[Problem], samples: pa.Table) -> None:
+    """Write what `judge_samples` returns; an empty table without a judge, when nothing may be run."""
+    write_parquet(path, judge_samples(judge, problems, samples) if judge else RESULTS.empty_table())
+
+
 def summary(results: pa.Table, seed: int = 0) -> dict[str, Any]:
     """pass@k (k = 1, 10, 100 where there are as many samples) with 95% intervals, statuses, and n.
 
@@ -124,6 +152,16 @@ def summary(results: pa.Table, seed: int = 0) -> dict[str, Any]:
 def write_samples(path: Path, *arguments: Any, **options: Any) -> None:
     """Write what `sample` returns for the arguments: one resumable part of a table."""
     write_parquet(path, sample(*arguments, **options))
+
+
+def score_interval(found: dict[str, Any]) -> tuple[float, float] | None:
+    """The 95% interval of pass@1 in a `summary`; of no success at all, what the rule of three leaves possible."""
+    if "pass_at_1" not in found:
+        return None
+    if found["solved"] == 0:
+        return 0.0, rule_of_three(found["problems"])
+    low, high = found["pass_at_1_interval"]
+    return low, high
 
 
 def starts_in_body(completion: str) -> bool:

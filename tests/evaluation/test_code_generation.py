@@ -1,10 +1,22 @@
 from dataclasses import replace
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from sc2lib.errors import UnsupportedError
-from sc2lib.evaluation.code_generation import RESULTS, SAMPLES, judge_samples, preflight, sample, summary
+from sc2lib.evaluation.code_generation import (
+    RESULTS,
+    SAMPLES,
+    judge_samples,
+    preflight,
+    read_preflight,
+    sample,
+    score_interval,
+    summary,
+    write_preflight,
+    write_results,
+)
 from sc2lib.evaluation.judge import Judge
 from sc2lib.evaluation.sandbox import Sandbox
 
@@ -28,6 +40,22 @@ def test_the_preflight_passes_right_solutions_and_names_wrong_ones(judge, doubli
     broken = replace(doubling, task_id="broken", canonical_solution="    return 3 * x\n")
     with pytest.raises(UnsupportedError, match=r"1 of 2 canonical solutions.*broken \(wrong"):
         preflight(judge, [doubling, broken])
+
+
+def test_a_preflight_that_was_kept_reads_back(judge, doubling, tmp_path):
+    write_preflight(tmp_path / "found.json", judge, [doubling, doubling])
+    verdicts, seconds = read_preflight(tmp_path / "found.json")
+    assert [verdict.status for verdict in verdicts] == ["passed", "passed"]
+    slowest = max(verdict.seconds for verdict in verdicts)
+    assert 0 < slowest <= seconds and judge.calibrated(verdicts).limits.seconds >= 20 * slowest
+
+
+def test_without_a_judge_nothing_is_written_as_judged(judge, doubling, tmp_path):
+    samples = samples_of("    return 2 * x\n")
+    write_results(tmp_path / "judged.parquet", judge, [doubling], samples)
+    write_results(tmp_path / "skipped.parquet", None, [doubling], samples)
+    assert pq.read_table(tmp_path / "judged.parquet") == judge_samples(judge, [doubling], samples)
+    assert pq.read_table(tmp_path / "skipped.parquet") == RESULTS.empty_table()
 
 
 def test_samples_are_judged_in_their_order(judge, doubling):
@@ -72,3 +100,12 @@ def test_a_small_model_writes_every_sample(model, tokenizer, doubling):
     assert made == sample(model, tokenizer, [doubling], 2, max_new_tokens=8, temperature=1.0, seed=3)
     without = sample(model, tokenizer, [doubling], 1, keep_newline=False, max_new_tokens=8)
     assert without["completion"] != sample(model, tokenizer, [doubling], 1, max_new_tokens=8)["completion"]
+
+
+def test_the_interval_of_no_success_follows_the_rule_of_three():
+    nothing = summary(results_of(*((f"t{number}", 0, "wrong") for number in range(60))))
+    low, high = score_interval(nothing)
+    assert low == 0 and high == pytest.approx(3 / 60, rel=0.05) and (1 - high) ** 60 == pytest.approx(0.05)
+    half = summary(results_of(*((f"t{number}", 0, ("wrong", "passed")[number % 2]) for number in range(60))))
+    assert score_interval(half) == half["pass_at_1_interval"] and score_interval(half)[0] < 0.5
+    assert score_interval(summary(RESULTS.empty_table())) is None

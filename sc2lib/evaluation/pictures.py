@@ -1,0 +1,67 @@
+"""Figures of the evaluation chapters: verdicts, scores, holes that were filled, bits, and what a run cost."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from scipy.stats import binom
+
+from sc2lib import figures
+from sc2lib.evaluation.judge import Status
+from sc2lib.evaluation.pass_at_k import pass_at_k
+
+# HumanEval pass@1 in percent by parameters, as the model cards and the public leaderboard give it (V).
+STARCODER2_HUMANEVAL = {"3B": (3.03e9, 31.7), "7B": (7.17e9, 35.4), "15B": (15.96e9, 46.3)}
+
+
+def estimator_means(k: int, p: float, sizes: Sequence[int]) -> tuple[list[float], list[float]]:
+    """Mean of the plain and of the binomial estimator of pass@k over all outcomes of n samples, for each n."""
+    plain, unbiased = [], []
+    for n in sizes:
+        chances = binom.pmf(np.arange(n + 1), n, p)
+        plain.append(float(chances @ (1 - (1 - np.arange(n + 1) / n) ** k)))
+        unbiased.append(float(chances @ [pass_at_k(n, c, k) for c in range(n + 1)]))
+    return plain, unbiased
+
+
+def estimator_bias(k: int, p: float, sizes: Sequence[int]) -> Figure:
+    """`estimator_means` against the number of samples, and the true pass@k of a problem that a sample solves with p."""
+    plain, unbiased = estimator_means(k, p, sizes)
+    fig, ax = figures.new(aspect=0.45)
+    ax.plot(sizes, unbiased, linewidth=5, alpha=0.5, color=figures.ORANGE, label="1 − C(n−c, k) / C(n, k)")
+    ax.plot(sizes, plain, label="1 − (1 − c/n)^k")
+    ax.axhline(1 - (1 - p) ** k, color=figures.GREY, linestyle=":", label=f"true pass@{k}")
+    ax.set(xlabel="samples drawn, n", ylabel=f"mean estimate of pass@{k}")
+    ax.legend()
+    return fig
+
+
+def status_bars(counts: Mapping[str, int]) -> Figure:
+    """How many completions ended in each status, the passed ones in a colour of their own."""
+    shown = {str(status): counts.get(str(status), 0) for status in Status if status != Status.HARNESS_ERROR}
+    colors = [figures.GREEN if status == Status.PASSED else figures.BLUE for status in shown]
+    fig, ax = figures.new(aspect=0.4)
+    bars = ax.barh(list(shown), list(shown.values()), color=colors)
+    ax.bar_label(bars, padding=3, color=figures.GREY)
+    ax.invert_yaxis()
+    ax.grid(axis="y", visible=False)
+    ax.set(xlabel=f"completions, of {sum(shown.values())}")
+    return fig
+
+
+def score_and_size(parameters: float, score: float | None, interval: tuple[float, float] | None) -> Figure:
+    """HumanEval against parameters: the paper's three models, and ours with its interval where there is a score.
+
+    `score` and `interval` are fractions, 0 to 1.
+    """
+    fig, ax = figures.new(aspect=0.5)
+    ax.semilogx(*zip(*STARCODER2_HUMANEVAL.values()), "o-", label="StarCoder2 (V)")
+    if score is not None and interval is not None:
+        bar = [[100 * (score - interval[0])], [100 * (interval[1] - score)]]
+        style = {"fmt": "s", "capsize": 4, "color": figures.ORANGE, "label": "ours, with its 95% interval"}
+        ax.errorbar([parameters], [100 * score], bar, **style)
+    for name, place in STARCODER2_HUMANEVAL.items():
+        ax.annotate(name, place, textcoords="offset points", xytext=(6, -12))
+    ax.set(xlabel="parameters", ylabel="HumanEval pass@1, %", ylim=(-2, 55))
+    ax.legend(loc="upper left")
+    return fig
