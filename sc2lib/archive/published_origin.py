@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from sc2lib.archive import published, swhid
-from sc2lib.archive.graph import Graph
+from sc2lib.archive.graph import GRAPH, Graph
 from sc2lib.archive.object_storage import Wanted, storage
 from sc2lib.archive.swhid import Branch
 from sc2lib.errors import InputError
@@ -46,15 +46,20 @@ class PublishedRepository:
         if latest["directory_id"] is None or latest["snapshot_id"] is None or latest["revision_id"] is None:
             raise InputError(f"the published rows of {self.repository} lack directory_id, snapshot_id or revision_id")
         for row in rows:
-            graph.add("content", row["blob_id"], row["content_id"], row["length_bytes"])
-            graph.add("directory_entry", latest["directory_id"], _path(row), "file", row["content_id"], swhid.FILE)
+            known = {"sha1": row["blob_id"], "sha1_git": row["content_id"], "length": row["length_bytes"]}
+            _add(graph, "content", status="visible", **known)
+            entry = {"name": _path(row), "target": row["content_id"], "perms": swhid.FILE}
+            _add(graph, "directory_entry", directory_id=latest["directory_id"], type="file", **entry)
         dates = (_micros(latest["revision_date"]), _micros(latest["committer_date"]))
         self._add_revision(graph, latest["revision_id"], latest["directory_id"], *dates)
-        branch = (latest["branch_name"] or "HEAD").encode()
-        visited, snapshot = _micros(latest["visit_date"]), latest["snapshot_id"]
-        graph.add("origin", hashlib.sha1(self.url.encode(), usedforsecurity=False).hexdigest(), self.url)
-        graph.add("origin_visit_status", self.url, 1, visited, "full", snapshot, self.visit_type)
-        graph.add("snapshot_branch", snapshot, branch, latest["revision_id"], "revision")
+        visit = {"origin": self.url, "visit": 1, "date": _micros(latest["visit_date"]), "type": self.visit_type}
+        branch = {"name": (latest["branch_name"] or "HEAD").encode(), "target": latest["revision_id"]}
+        _add(graph, "origin", id=hashlib.sha1(self.url.encode(), usedforsecurity=False).hexdigest(), url=self.url)
+        _add(graph, "origin_visit", **visit)
+        _add(graph, "origin_visit_status", status="full", snapshot=latest["snapshot_id"], **visit)
+        _add(graph, "snapshot", id=latest["snapshot_id"])
+        _add(graph, "snapshot_branch", snapshot_id=latest["snapshot_id"], target_type="revision", **branch)
+        _add(graph, "directory", id=latest["directory_id"])
 
     def _add_texts(self, graph: Graph, rows: list[dict[str, Any]], latest: dict[str, Any]) -> None:
         found = {}
@@ -77,7 +82,7 @@ class PublishedRepository:
 
     @staticmethod
     def _add_revision(graph: Graph, revision: str, root: str, date: int | None, committed: int | None) -> None:
-        graph.add("revision", revision, None, None, date, None, None, committed, None, root, "git")
+        _add(graph, "revision", id=revision, date=date, committer_date=committed, directory=root, type="git")
 
     def read(self, wanted: Iterable[tuple[bytes, str]]) -> Iterator[bytes | OSError]:
         """The bytes of files given as (path, content identifier), or the error of each. Requests start at once."""
@@ -94,6 +99,11 @@ class PublishedRepository:
 
     def _rows(self) -> list[dict[str, Any]]:
         return published.rows_of(self.key, self.repository).to_pylist()
+
+
+def _add(graph: Graph, table: str, **fields: Any) -> None:
+    """Add a row of which only some columns are published; the others are null."""
+    graph.add(table, *(fields.get(name) for name in GRAPH[table].names))
 
 
 def _path(row: dict[str, Any]) -> bytes:
