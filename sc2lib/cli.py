@@ -1,4 +1,4 @@
-"""The command line: ``sc2 run``, ``sc2 status``, ``sc2 book``, ``sc2 doctor``."""
+"""The command line: ``sc2 run``, ``sc2 status``, ``sc2 book``, ``sc2 doctor``, ``sc2 dedup``."""
 
 import argparse
 import sys
@@ -39,7 +39,8 @@ def parser() -> argparse.ArgumentParser:
         "  sc2 run --only 04 --set jaccard_threshold=0.8\n"
         "  sc2 run --set source=git --set source_path=~/src --run-dir runs/mine\n"
         "  sc2 status\n"
-        "  sc2 book\n",
+        "  sc2 book\n"
+        "  sc2 dedup crawl/ --out clean                near-duplicates of your own files\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"sc2lib {__version__}")
@@ -64,9 +65,46 @@ def parser() -> argparse.ArgumentParser:
     _run_options(book)
     book.set_defaults(function=_book)
 
+    dedup = commands.add_parser(
+        "dedup",
+        help="remove near-duplicates from Parquet or JSON Lines files",
+        description="Keep one of every group of near-duplicates. Writes OUT/kept (the rows that stay, as they were), "
+        "OUT/clusters (for every row the row that stands for it), OUT/pairs.parquet (the verified similarities), "
+        "OUT/removed.parquet and OUT/report.json. Interrupted, the same command goes on.",
+        epilog="examples:\n"
+        "  sc2 dedup crawl/ --out clean\n"
+        "  sc2 dedup a.parquet b.jsonl.gz --out clean --text body --id url --threshold 0.85\n"
+        "  sc2 dedup crawl-1/ --out clean-1 --index idx      then, without reading crawl-1 again:\n"
+        "  sc2 dedup crawl-2/ --out clean-2 --index idx\n"
+        "  sc2 dedup stack/ --out paper --mode paper --scope language\n\n"
+        "Of two near-duplicates the one with the better license_type, more star_events_count and fork_events_count, or "
+        "the\nlater revision_date and visit_date stays, as far as there are such columns; then the smaller hash.\n"
+        "A text of fewer words than a shingle leaves only for an exact copy; a missing text counts as an empty one.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _dedup_options(dedup)
+    dedup.set_defaults(function=_dedup)
+
     doctor = commands.add_parser("doctor", help="show what this machine has and what that allows")
     doctor.set_defaults(function=_doctor)
     return top
+
+
+def _dedup_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("inputs", nargs="+", type=Path, metavar="IN", help=".parquet, .jsonl (.gz, .zst), or a folder")
+    command.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the results")
+    command.add_argument("--text", metavar="COLUMN", help="the text (default: content, text, code, …)")
+    command.add_argument("--id", metavar="COLUMN", help="names a row (default: id, blob_id, …, else file and number)")
+    command.add_argument("--language", metavar="COLUMN", help="for --scope language (default: language, lang)")
+    command.add_argument("--mode", choices=["verified", "paper"], default="verified", help="paper: as The Stack v2")
+    command.add_argument("--scope", choices=["all", "language"], default="all", help="what is compared with what")
+    command.add_argument("--threshold", type=float, default=0.7, metavar="J", help="Jaccard similarity (default 0.7)")
+    command.add_argument("--shingle-size", type=int, default=5, metavar="N", help="words of a shingle (default 5)")
+    command.add_argument("--bands", type=int, help="bands of a signature (default 32; mode paper 25)")
+    command.add_argument("--rows", type=int, help="positions of a band (default 8; mode paper 10)")
+    command.add_argument("--index", type=Path, metavar="DIR", help="remember this crawl, and compare with earlier ones")
+    command.add_argument("--executor", choices=["local", "ray"], default="local", help="where it runs")
+    command.add_argument("--workers", type=int, default=0, metavar="N", help="processes (default: one per core)")
 
 
 def _run_options(command: argparse.ArgumentParser) -> None:
@@ -118,6 +156,31 @@ def _status(options: argparse.Namespace) -> int:
     _say(f"{run.path}: profile {profile}, overrides {record.get('overrides') or 'none'}")
     for step in plan(run, profile, record.get("overrides", {}), select()):
         _say(f"  {step.stage:42s} {step.reason or 'up to date'}")
+    return OK
+
+
+def _dedup(options: argparse.Namespace) -> int:
+    from sc2lib.dedup.options import DedupOptions
+    from sc2lib.dedup.tool import Request, run
+
+    bands, rows = (25, 10) if options.mode == "paper" else (32, 8)
+    how = DedupOptions(
+        threshold=options.threshold,
+        shingle_size=options.shingle_size,
+        bands=options.bands or bands,
+        rows=options.rows or rows,
+        scope=options.scope,
+        mode=options.mode,
+    )
+    names = ("text", "id", "language", "index", "executor", "workers")
+    request = Request(tuple(options.inputs), options.out, how, **{name: getattr(options, name) for name in names})
+    started = time.perf_counter()
+    report = run(request, _say)
+    seconds = time.perf_counter() - started
+    _say(
+        f"{report['kept']:,} of {report['files']:,} rows stay, {report['bytes_kept']:,} of {report['bytes']:,} bytes "
+        f"({seconds:.1f} s); see {options.out}"
+    )
     return OK
 
 

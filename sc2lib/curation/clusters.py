@@ -13,6 +13,16 @@ from sc2lib.curation.candidates import Floats, Pairs, jaccard_of_pairs
 from sc2lib.curation.shingles import Offsets, ShingleSets
 
 LICENSE_CLASSES = ("permissive", "no_license", "non_permissive")  # the first is preferred
+KEEPER_COLUMNS = (
+    "license_type",
+    "star_events_count",
+    "fork_events_count",
+    "revision_date",
+    "visit_date",
+    "repo_name",
+    "path",
+    "blob_id",
+)
 
 
 # docs: start-keeper

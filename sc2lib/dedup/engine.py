@@ -1,0 +1,155 @@
+"""All steps in order, each a map over independent files: sketch, join, connect, export, verify.
+
+Everything lies under one work folder, a part appears when it is complete, and parts that are there are not made
+again; so an interrupted run goes on, on any executor, with any number of workers.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sc2lib import files
+from sc2lib.curation.near_duplicates import CLUSTERS
+from sc2lib.dedup import arrays
+from sc2lib.dedup.arrays import read_table, write_table
+from sc2lib.dedup.families import save_families
+from sc2lib.dedup.join import join_range, merge_forests
+from sc2lib.dedup.layout import Layout
+from sc2lib.dedup.leaders import PAIRS, REMOVALS, resolve_group
+from sc2lib.dedup.members import export_members
+from sc2lib.dedup.options import DedupOptions
+from sc2lib.dedup.pieces import Piece
+from sc2lib.dedup.sketches import sketch_piece
+
+Mapper = Callable[[Callable[[Any], Any], Sequence[Any], str], Any]
+
+RANGE_KEYS = 1 << 21  # band keys that one task joins: 25 MB of keys and rows
+FOREST_LINKS = 1 << 24  # links that one task connects: 0.5 GB
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was found: counts, the number of each piece's first row, and the removals of the crawl by row."""
+
+    files: int
+    without_shingles: int
+    linked: int
+    bases: tuple[int, ...]
+    removals: pa.Table
+
+    def removals_of(self, piece: int) -> pa.Table:
+        """REMOVALS of one piece, `row` counted within it."""
+        rows = self.removals["row"].to_numpy()
+        first, last = np.searchsorted(rows, self.bases[piece : piece + 2])
+        part = self.removals.slice(first, last - first)
+        return part.set_column(0, "row", pc.subtract(part["row"], self.bases[piece]))
+
+
+def deduplicate(
+    pieces: Sequence[Piece],
+    work: Path,
+    options: DedupOptions,
+    mapper: Mapper,
+    earlier: Sequence[Path] = (),
+    keep_sets: bool = False,
+) -> Result:
+    """Find what leaves; `earlier` are folders that `sc2lib.dedup.index` wrote, `mapper` runs tasks anywhere.
+
+    The result does not depend on the cut into pieces nor on their order, except among files that tie in all keeper
+    columns. `keep_sets` stores all shingle sets, for an index.
+    """
+    start_over_if_changed(work, (pieces, options, [str(folder) for folder in earlier], keep_sets))
+    sketches = [work / "sketches" / f"{number:05d}" for number in range(len(pieces))]
+    _step(
+        mapper,
+        sketch_piece,
+        [(*item, keep_sets) for item in zip(pieces, [options] * len(pieces), sketches)],
+        2,
+        "sketch",
+    )
+    folders = [*earlier, *sketches]
+    counts = [len(arrays.load(folder, "has_shingles")) for folder in folders]
+    layout = Layout(tuple(folders), tuple(counts), len(earlier), options)
+    layout.save(work)
+
+    ranges = max(4, -(-layout.rows * options.bands // RANGE_KEYS))
+    forests = [work / "forests" / f"0-{number:05d}" for number in range(ranges)]
+    _step(mapper, join_range, [(work, number, ranges, path) for number, path in enumerate(forests)], 3, "join")
+    forest = _merge(mapper, forests)
+    _step(mapper, save_families, [(work, forest, work / "families")], 2, "connect")
+
+    everyone: list[Piece | None] = [*([None] * len(earlier)), *pieces]
+    members = [(work, number, piece, work / "members" / f"{number:05d}") for number, piece in enumerate(everyone)]
+    _step(mapper, export_members, members, 3, "members")
+    groups = int(np.max(arrays.load(work / "families", "groups"), initial=-1)) + 1
+    resolved = [work / "resolved" / f"{number:05d}" for number in range(groups)]
+    _step(mapper, resolve_group, [(work, number, path) for number, path in enumerate(resolved)], 2, "verify")
+    if not (work / "removals.arrow").exists():
+        with files.atomic(work / "removals.arrow") as temporary:
+            write_table(temporary, _collect(resolved, "removals", REMOVALS).sort_by("row"))
+    return Result(
+        files=layout.rows - layout.first_new,
+        without_shingles=int(sum(np.sum(~arrays.load(folder, "has_shingles")) for folder in sketches)),
+        linked=len(arrays.load(work / "families", "rows")),
+        bases=tuple(layout.bases[len(earlier) :].tolist()),
+        removals=read_table(work / "removals.arrow"),
+    )
+
+
+def pairs_of(work: Path) -> pa.Table:
+    """PAIRS: all comparisons of a finished run, sorted."""
+    resolved = sorted((work / "resolved").glob("[0-9]*"))
+    return _collect(resolved, "pairs", PAIRS).sort_by([("blob_id_a", "ascending"), ("blob_id_b", "ascending")])
+
+
+def clusters_of_piece(names: pa.ChunkedArray, removals: pa.Table) -> pa.Table:
+    """CLUSTERS of a piece's files: their keeper, themselves included, and the similarity to it."""
+    keeper, jaccard = names.to_numpy(zero_copy_only=False).astype(object), np.ones(len(names))
+    rows = removals["row"].to_numpy()
+    keeper[rows] = removals["cluster_id"].to_numpy(zero_copy_only=False)
+    jaccard[rows] = removals["jaccard"].to_numpy()
+    return pa.table([names, pa.array(keeper, pa.string()), pa.array(jaccard)], schema=CLUSTERS)
+
+
+def start_over_if_changed(work: Path, made_from: Any) -> None:
+    """Empty the work folder if it was made from something else."""
+    key = hashlib.sha256(repr(made_from).encode()).hexdigest()
+    path = work / "made_from.json"
+    if not path.exists() or json.loads(path.read_text(encoding="utf-8")) != key:
+        files.remove(work)
+        work.mkdir(parents=True)
+        files.write_text(path, json.dumps(key))
+    files.clear_temporary(work)
+
+
+def _step(mapper: Mapper, function: Callable[[Any], Any], tasks: Sequence[Any], target: int, label: str) -> None:
+    """Run the tasks whose target is not there yet."""
+    missing = [task for task in tasks if not task[target].exists()]
+    if missing:
+        mapper(function, missing, label)
+
+
+def _merge(mapper: Mapper, forests: list[Path]) -> Path:
+    """Forests become one: at once if they are small, else eight by eight on the executor."""
+    level = 0
+    links = sum(len(arrays.load(path, "rows")) for path in forests)
+    while len(forests) > 1:
+        level += 1
+        width = len(forests) if links <= FOREST_LINKS else 8
+        packs = [forests[start : start + width] for start in range(0, len(forests), width)]
+        merged = [forests[0].with_name(f"{level}-{number:05d}") for number in range(len(packs))]
+        _step(mapper, merge_forests, list(zip(packs, merged)), 1, "connect")
+        forests = merged
+    return forests[0]
+
+
+def _collect(resolved: Sequence[Path], name: str, schema: pa.Schema) -> pa.Table:
+    tables = [read_table(folder / f"{name}.arrow") for folder in resolved]
+    return pa.concat_tables(tables) if tables else schema.empty_table()

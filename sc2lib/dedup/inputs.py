@@ -1,0 +1,261 @@
+"""Anyone's data: Parquet and JSON Lines files, cut into pieces, with columns that are named or guessed."""
+
+import gzip
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import zstandard
+
+from sc2lib import files
+from sc2lib.dedup.pieces import KEEPER, Documents
+from sc2lib.errors import InputError, ParameterError
+
+TEXT_NAMES = ("content", "text", "code", "body", "raw_content")
+ID_NAMES = ("id", "blob_id", "hexsha", "document_id", "uuid", "url")
+LANGUAGE_NAMES = ("language", "lang", "programming_language")
+ENDINGS = (".parquet", ".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", ".jsonl.zst", ".ndjson.zst")
+PIECE_BYTES = 1 << 25  # uncompressed bytes of a piece; a worker needs some six times as much
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns that matter; without an id a row is called after its file and number."""
+
+    text: str
+    id: str | None = None
+    language: str | None = None
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file as it was when the run began."""
+
+    path: Path
+    size: int
+    modified_ns: int
+
+
+def find_inputs(paths: Sequence[Path]) -> list[InputFile]:
+    """The Parquet and JSON Lines files among `paths` and in the folders among them, sorted by path.
+
+    Raises InputError for a path that is missing, of another kind, or a folder without such files.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(one for one in path.rglob("*") if one.is_file() and one.name.endswith(ENDINGS))
+            if not inside:
+                raise InputError(f"{path} holds no file that ends in {', '.join(ENDINGS)}")
+            found += inside
+        elif not path.is_file():
+            raise InputError(f"{path} does not exist")
+        elif not path.name.endswith(ENDINGS):
+            raise InputError(f"{path} is neither Parquet nor JSON Lines: its name ends in none of {', '.join(ENDINGS)}")
+        else:
+            found.append(path)
+    return [InputFile(path.resolve(), path.stat().st_size, path.stat().st_mtime_ns) for path in dict.fromkeys(found)]
+
+
+def choose_columns(
+    names: Sequence[str], where: Path, text: str | None = None, id: str | None = None, language: str | None = None
+) -> Columns:
+    """The named columns, or the first usual name that is there. Raises ParameterError naming what there is."""
+
+    def choose(wanted: str | None, usual: Sequence[str]) -> str | None:
+        if wanted is not None and wanted not in names:
+            raise ParameterError(f"{where} has no column {wanted!r}; it has {', '.join(names)}")
+        return wanted or next((name for name in usual if name in names), None)
+
+    chosen = choose(text, TEXT_NAMES)
+    if chosen is None:
+        raise ParameterError(f"which column of {where} is the text? name it with --text; it has {', '.join(names)}")
+    return Columns(chosen, choose(id, ID_NAMES), choose(language, LANGUAGE_NAMES))
+
+
+def column_names(file: InputFile) -> list[str]:
+    """The columns of a Parquet file, or the keys of the first line of a JSON Lines file."""
+    if file.path.name.endswith(".parquet"):
+        return open_parquet(file.path).schema_arrow.names
+    with _open_lines(file.path) as stream:
+        first = next((line for line in stream if line.strip()), b"{}")
+    return list(_record(first, file.path, 1))
+
+
+def open_parquet(path: Path) -> pq.ParquetFile:
+    """A Parquet file; InputError if it is none."""
+    try:
+        return pq.ParquetFile(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path} cannot be read as Parquet ({error}); make it again or leave it out") from error
+
+
+@dataclass(frozen=True)
+class ParquetPiece:
+    """Some row groups of a Parquet file."""
+
+    file: InputFile
+    row_groups: tuple[int, ...]
+    first_row: int
+    columns: Columns
+
+    def table(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """The rows, all columns unless some are named."""
+        try:
+            return open_parquet(self.file.path).read_row_groups(list(self.row_groups), columns=columns)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise InputError(f"{self.file.path} is damaged ({error}); make it again or leave it out") from error
+
+    def count(self) -> int:
+        """Rows."""
+        data = open_parquet(self.file.path).metadata
+        return sum(data.row_group(number).num_rows for number in self.row_groups)
+
+    def read(self) -> Documents:
+        """Texts and what decides between near-duplicates."""
+        names = open_parquet(self.file.path).schema_arrow.names
+        wanted = {self.columns.text, self.columns.id, self.columns.language, *KEEPER.names}
+        table = self.table([name for name in names if name in wanted])
+        return documents(table, self.columns, self.file.path, self.first_row)
+
+    def write_kept(self, keep: pa.Array, target: Path) -> None:
+        """Write the rows that stay, as they are."""
+        files.write_parquet(target.with_suffix(".parquet"), self.table().filter(keep))
+
+
+@dataclass(frozen=True)
+class LinesPiece:
+    """Whole lines of a JSON Lines file, by their place in bytes."""
+
+    file: InputFile
+    start: int
+    stop: int
+    first_row: int
+    columns: Columns
+
+    def lines(self) -> list[bytes]:
+        """The lines that are not empty."""
+        with self.file.path.open("rb") as stream:
+            stream.seek(self.start)
+            return [line for line in stream.read(self.stop - self.start).splitlines() if line.strip()]
+
+    def count(self) -> int:
+        """Rows."""
+        return len(self.lines())
+
+    def read(self) -> Documents:
+        """Texts and what decides between near-duplicates."""
+        named = (self.columns.text, self.columns.id, self.columns.language, *KEEPER.names)
+        wanted = dict.fromkeys(name for name in named if name is not None)
+        rows = [_record(line, self.file.path, self.first_row + n + 1) for n, line in enumerate(self.lines())]
+        if rows and not any(self.columns.text in row for row in rows):
+            raise InputError(f"{self.file.path}: no line has {self.columns.text!r}; name the text with --text")
+        try:
+            table = pa.table(
+                {str(name): pa.array([row.get(name) for row in rows]) for name in sorted(map(str, wanted))}
+            )
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise InputError(f"{self.file.path}: values of one column differ in type ({error})") from error
+        return documents(table, self.columns, self.file.path, self.first_row)
+
+    def write_kept(self, keep: pa.Array, target: Path) -> None:
+        """Write the lines that stay, byte for byte."""
+        kept = [line for line, stays in zip(self.lines(), keep.to_pylist()) if stays]
+        with files.atomic(target.with_suffix(".jsonl")) as temporary:
+            temporary.write_bytes(b"".join(line + b"\n" for line in kept))
+
+
+InputPiece = ParquetPiece | LinesPiece
+
+
+def documents(table: pa.Table, columns: Columns, where: Path, first_row: int) -> Documents:
+    """The texts of a table (null counts as empty) and its KEEPER columns; ties are decided by a hash of the text."""
+    text = table[columns.text]
+    if not (pa.types.is_string(text.type) or pa.types.is_large_string(text.type) or pa.types.is_null(text.type)):
+        raise InputError(f"{where}: column {columns.text!r} is {text.type}, not text; name the text with --text")
+    texts = pc.fill_null(text.cast(pa.large_string()), "").combine_chunks()
+    if isinstance(texts, pa.ChunkedArray):
+        texts = pa.concat_arrays(texts.chunks) if texts.num_chunks else pa.array([], pa.large_string())
+    order = {}
+    for field in KEEPER:
+        try:
+            order[field.name] = table[field.name].cast(field.type) if field.name in table.column_names else None
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            order[field.name] = None
+    if columns.id is not None:
+        names = table[columns.id].cast(pa.string()).to_pylist()
+    else:
+        names = [None] * len(texts)
+    names = [name if name is not None else f"{where.name}#{first_row + row}" for row, name in enumerate(names)]
+    order["blob_id"] = pa.array(names, pa.string())
+    digests = pa.array([hashlib.sha1(one.as_py().encode()).hexdigest() for one in texts], pa.string())
+    order["path"] = digests if order["path"] is None else pc.coalesce(order["path"], digests)
+    filled = {
+        field.name: pa.nulls(len(texts), field.type) if order[field.name] is None else order[field.name]
+        for field in KEEPER
+    }
+    nobody = pa.chunked_array([pa.nulls(len(texts), pa.string())])
+    languages = table[columns.language].cast(pa.string()) if columns.language in table.column_names else nobody
+    return Documents(texts, languages, pa.table(filled, schema=KEEPER))
+
+
+def cut(file: InputFile, columns: Columns, plain: Path) -> Iterator[InputPiece]:
+    """Cut a file into pieces; a compressed JSON Lines file is first unpacked to `plain`."""
+    if file.path.name.endswith(".parquet"):
+        yield from _cut_parquet(file, columns)
+        return
+    if file.path.name.endswith((".gz", ".zst")):
+        if not plain.exists():
+            with files.atomic(plain) as temporary, _open_lines(file.path) as source, temporary.open("wb") as target:
+                try:
+                    shutil.copyfileobj(source, target, 1 << 20)
+                except (EOFError, OSError, zstandard.ZstdError) as error:
+                    raise InputError(f"{file.path} cannot be unpacked ({error}); fetch it again") from error
+        file = InputFile(plain, plain.stat().st_size, 0)
+    start, first_row = 0, 0
+    with file.path.open("rb") as stream:
+        while start < file.size:
+            stream.seek(start + PIECE_BYTES)
+            stream.readline()
+            stop = min(stream.tell(), file.size)
+            piece = LinesPiece(file, start, stop, first_row, columns)
+            yield piece
+            start, first_row = stop, first_row + piece.count()
+
+
+def _cut_parquet(file: InputFile, columns: Columns) -> Iterator[InputPiece]:
+    metadata = open_parquet(file.path).metadata
+    groups: list[int] = []
+    first_row = rows = size = 0
+    for number in range(metadata.num_row_groups):
+        groups.append(number)
+        rows += metadata.row_group(number).num_rows
+        size += metadata.row_group(number).total_byte_size
+        if size >= PIECE_BYTES or number == metadata.num_row_groups - 1:
+            yield ParquetPiece(file, tuple(groups), first_row, columns)
+            groups, first_row, size = [], rows, 0
+
+
+def _open_lines(path: Path) -> Any:
+    if path.name.endswith(".gz"):
+        return gzip.open(path, "rb")
+    if path.name.endswith(".zst"):
+        return zstandard.open(path, "rb")
+    return path.open("rb")
+
+
+def _record(line: bytes, path: Path, number: int) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except ValueError as error:
+        raise InputError(f"{path}, line {number}, is not JSON ({error}); correct the line or leave it out") from error
+    if not isinstance(record, dict):
+        raise InputError(f"{path}, line {number}, is no JSON object; every line must be {{...}}")
+    return record

@@ -1,0 +1,100 @@
+"""The second step: files that share a band key, range of keys by range of keys, as a forest of links.
+
+A bucket of m files gives m - 1 links, not m (m - 1) / 2 pairs. Links may be too many, never too few: two files that are
+candidates end in one tree, and the last step compares them.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from scipy.sparse import csgraph
+
+from sc2lib.curation.shingles import Hashes, Offsets
+from sc2lib.dedup import arrays
+from sc2lib.dedup.layout import Layout
+
+ENUMERATED = 64  # in buckets up to this size, files unlike the first are compared with all others
+CHUNK = 1 << 15  # pairs compared at a time: 2 × 8 MB of sketches
+
+
+def join_range(task: tuple[Path, int, int, Path]) -> None:
+    """Write the forest of one of `count` ranges of keys; task: (work, number, count, target)."""
+    work, number, count, target = task
+    layout = Layout.load(work)
+    keys, rows = read_range(layout, (number << 64) // count, ((number + 1 << 64) // count) - 1)
+    left, right = links(layout, keys, rows)
+    save_forest(target, left, right)
+
+
+def read_range(layout: Layout, low: int, high: int) -> tuple[Hashes, Offsets]:
+    """Band keys from `low` to `high`, sorted, that at least two rows have; and those rows."""
+    parts = []
+    for folder, base in zip(layout.folders, layout.bases):
+        stored = arrays.load(folder, "sorted_keys")
+        start = np.searchsorted(stored, np.uint64(low), side="left")
+        stop = np.searchsorted(stored, np.uint64(high), side="right")
+        rows = arrays.load(folder, "sorted_rows")[start:stop].astype(np.int64) + base
+        parts.append((np.asarray(stored[start:stop]), rows))
+    keys, rows = (np.concatenate(column) for column in zip(*parts))
+    order = np.argsort(keys, kind="stable")
+    keys = keys[order]
+    starts = np.append(True, keys[1:] != keys[:-1])[: len(keys)]
+    shared = ~(starts & np.append(starts[1:], True)[: len(keys)])
+    return keys[shared], rows[order][shared]
+
+
+def links(layout: Layout, keys: Hashes, rows: Offsets) -> tuple[Offsets, Offsets]:
+    """Links (left, right) that connect all candidates of each bucket; `keys` are sorted."""
+    starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])[: len(keys)])
+    sizes = np.diff(np.append(starts, len(keys)))
+    head = np.repeat(starts, sizes)
+    member = np.flatnonzero(np.arange(len(keys)) != head)
+    left, right = rows[head[member]], rows[member]
+    if layout.options.mode == "paper" or len(member) == 0:
+        return left, right
+    agree = agreeing(layout, left, right)
+    keep = agree | (np.repeat(sizes, sizes)[member] > ENUMERATED)
+    unlike = member[~keep]
+    others = np.repeat(sizes, sizes)[unlike]
+    first = np.repeat(unlike, others)
+    second = np.arange(len(first)) - np.repeat(np.cumsum(others) - others, others) + np.repeat(head[unlike], others)
+    different = (second != first) & (second != head[first])
+    more_left, more_right = rows[first[different]], rows[second[different]]
+    found = agreeing(layout, more_left, more_right)
+    return np.concatenate([left[keep], more_left[found]]), np.concatenate([right[keep], more_right[found]])
+
+
+def agreeing(layout: Layout, left: Offsets, right: Offsets) -> npt.NDArray[np.bool_]:
+    """Which pairs of rows agree in enough positions of their sketches."""
+    codes, inverse = np.unique(np.minimum(left, right) * layout.rows + np.maximum(left, right), return_inverse=True)
+    result = np.zeros(len(codes), bool)
+    for start in range(0, len(codes), CHUNK):
+        pair = np.divmod(codes[start : start + CHUNK], layout.rows)
+        rows, places = np.unique(np.concatenate(pair), return_inverse=True)
+        sketches = layout.gather("agreement", rows)
+        a, b = np.split(places, 2)
+        common = (sketches[a] == sketches[b]).sum(axis=1)
+        result[start : start + CHUNK] = common >= layout.options.agreement_floor
+    return result[inverse]
+
+
+def save_forest(target: Path, left: Offsets, right: Offsets) -> None:
+    """Write (rows, roots): every linked row that is not its tree's first, and the tree's first row."""
+    rows, places = np.unique(np.concatenate([left, right]), return_inverse=True)
+    a, b = np.split(places, 2)
+    graph = sparse.coo_array((np.ones(len(a), bool), (a, b)), (len(rows), len(rows)))
+    trees, labels = csgraph.connected_components(graph, directed=False)
+    roots = np.full(trees, len(rows), np.int64)
+    np.minimum.at(roots, labels, np.arange(len(rows)))
+    root = rows[roots[labels]] if len(rows) else rows
+    arrays.save(target, rows=rows[rows != root], roots=root[rows != root])
+
+
+def merge_forests(task: tuple[list[Path], Path]) -> None:
+    """Write the forest that several forests make together; task: (forests, target)."""
+    forests, target = task
+    parts = [(arrays.load(path, "rows"), arrays.load(path, "roots")) for path in forests]
+    rows, roots = (np.concatenate([np.asarray(part) for part in column]) for column in zip(*parts))
+    save_forest(target, rows, roots)

@@ -1,0 +1,52 @@
+"""What is a near-duplicate: the options that decide the result, and nothing else."""
+
+import math
+from dataclasses import dataclass
+
+from sc2lib.errors import ParameterError
+
+MODES = ("verified", "paper")
+SCOPES = ("language", "all")
+DEVIATIONS = 5.0  # a pair at the threshold falls below the agreement floor once in three million times
+
+
+@dataclass(frozen=True)
+class DedupOptions:
+    """How files are compared. Raises ParameterError for values that cannot work.
+
+    ``verified``: a file leaves only for a file that stays and is verified to be similar. ``paper``: connected
+    components of unverified candidates, hashed as the published code does.
+    """
+
+    threshold: float = 0.7  # smallest Jaccard similarity
+    shingle_size: int = 5  # words
+    bands: int = 32
+    rows: int = 8
+    scope: str = "all"  # language: only files of one language are compared
+    mode: str = "verified"
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.threshold <= 1.0:
+            raise ParameterError(f"threshold {self.threshold} is not above 0 and at most 1")
+        if min(self.shingle_size, self.bands, self.rows) < 1:
+            raise ParameterError("shingle_size, bands and rows are at least 1")
+        if self.mode not in MODES:
+            raise ParameterError(f"mode {self.mode!r} is none of {', '.join(MODES)}")
+        if self.scope not in SCOPES:
+            raise ParameterError(f"scope {self.scope!r} is none of {', '.join(SCOPES)}")
+
+    @property
+    def positions(self) -> int:
+        """Positions of a signature."""
+        return self.bands * self.rows
+
+    @property
+    def agreement_floor(self) -> int:
+        """Positions in which candidates must agree, five standard deviations below the threshold's expectation.
+
+        A cheap first look at 1 byte a position, before the shingle sets are compared; 0 in the mode ``paper``.
+        """
+        if self.mode == "paper":
+            return 0
+        deviation = math.sqrt(self.threshold * (1.0 - self.threshold) / self.positions)
+        return max(0, math.floor(self.positions * (self.threshold - DEVIATIONS * deviation)))

@@ -1,0 +1,54 @@
+"""Pieces of a corpus: what a worker reads at a time, as texts with what decides between near-duplicates."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sc2lib.curation.clusters import KEEPER_COLUMNS
+from sc2lib.curation.columns import take_contents
+from sc2lib.tables import FILES
+
+KEEPER = pa.schema([FILES.field(name) for name in KEEPER_COLUMNS])
+
+
+@dataclass(frozen=True)
+class Documents:
+    """The rows of a piece: texts, the group within which they are compared, and the KEEPER columns."""
+
+    texts: pa.Array
+    languages: pa.ChunkedArray
+    order: pa.Table
+
+
+class Piece(Protocol):
+    """A part of a corpus that fits in memory several times; small to send to a worker."""
+
+    def count(self) -> int:
+        """Rows."""
+        ...
+
+    def read(self) -> Documents:
+        """All rows, in order."""
+        ...
+
+
+@dataclass(frozen=True)
+class ShardPiece:
+    """A shard of a run of the book: texts in CONTENTS, the rest in FILES."""
+
+    contents: Path
+    files: Path
+
+    def count(self) -> int:
+        """Rows of the FILES shard."""
+        return pq.read_metadata(self.files).num_rows
+
+    def read(self) -> Documents:
+        """The files in order, with the texts of their blobs."""
+        columns = [*KEEPER.names, "language"]
+        files = pq.read_table(self.files, columns=columns, partitioning=None)
+        texts = take_contents(files["blob_id"], pq.read_table(self.contents, partitioning=None)).combine_chunks()
+        return Documents(texts, files["language"], files.select(KEEPER.names))

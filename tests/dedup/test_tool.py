@@ -1,0 +1,187 @@
+"""``sc2 dedup`` on anyone's files: what it writes, what it refuses, that it resumes, and the index between crawls."""
+
+import gzip
+import json
+import shutil
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from sc2lib import cli
+from sc2lib.curation.shingles import jaccard, naive_shingles
+from sc2lib.dedup import inputs
+from tests.dedup.corpus import texts
+
+CORPUS = texts()
+
+
+def write_parquet(path, contents, name="content", **columns):
+    pq.write_table(pa.table({name: list(contents), **columns}), path, row_group_size=7)
+    return str(path)
+
+
+def write_lines(path, contents, opener=open):
+    with opener(path, "wt", encoding="utf-8") as file:
+        file.writelines(json.dumps({"n": number, "text": text}) + "\n" for number, text in enumerate(contents))
+    return str(path)
+
+
+def dedup(*arguments):
+    return cli.main(["dedup", *map(str, arguments), "--workers", "1"])
+
+
+def kept_texts(out, name="content"):
+    return sorted(
+        text
+        for part in sorted((out / "kept").glob("*.parquet"))
+        for text in pq.read_table(part, partitioning=None)[name].to_pylist()
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    write_parquet(folder / "a.parquet", CORPUS, number=range(len(CORPUS)))
+    assert dedup(folder / "a.parquet", "--out", folder / "out") == 0
+    return folder / "out"
+
+
+def test_rows_stay_as_they_were_and_every_removal_is_justified(whole):
+    report = json.loads((whole / "report.json").read_text())
+    removed = pq.read_table(whole / "removed.parquet").to_pylist()
+    clusters = pq.read_table(whole / "clusters", partitioning=None)
+    assert report["files"] == len(CORPUS) == clusters.num_rows
+    assert report["removed"] == len(removed) > 20
+    assert report["bytes"] == sum(len(text.encode()) for text in CORPUS)
+    assert report["bytes_kept"] == sum(len(text.encode()) for text in kept_texts(whole))
+    kept = pq.read_table(whole / "kept", partitioning=None)
+    assert kept.column_names == ["content", "number"]
+    for row in kept.to_pylist():
+        assert CORPUS[row["number"]] == row["content"]
+    staying = set(kept["number"].to_pylist())
+    for row in removed:
+        gone, stays = (int(row[name].removeprefix("a.parquet#")) for name in ("id", "cluster_id"))
+        assert gone not in staying and stays in staying
+        similarity = jaccard(*(naive_shingles(CORPUS[number]) for number in (gone, stays)))
+        assert similarity == row["jaccard"] >= 0.7
+
+
+def test_json_lines_stay_byte_for_byte_in_any_packing(tmp_path, whole, monkeypatch):
+    monkeypatch.setattr(inputs, "PIECE_BYTES", 40_000)
+    plain = write_lines(tmp_path / "a.jsonl", CORPUS)
+    packed = write_lines(tmp_path / "a.jsonl.gz", CORPUS, gzip.open)
+    for number, source in enumerate((plain, packed)):
+        out = tmp_path / f"out-{number}"
+        assert dedup(source, "--out", out) == 0
+        lines = [line for part in sorted((out / "kept").glob("*.jsonl")) for line in part.read_bytes().splitlines()]
+        assert len(list((out / "kept").glob("*"))) > 5
+        assert set(lines) <= set((tmp_path / "a.jsonl").read_bytes().splitlines())
+        assert sorted(json.loads(line)["text"] for line in lines) == kept_texts(whole)
+
+
+def test_other_files_and_orders_keep_the_same_texts(tmp_path, whole):
+    (tmp_path / "in").mkdir()
+    write_parquet(tmp_path / "in/b.parquet", CORPUS[::-2], "words")
+    write_parquet(tmp_path / "in/a.parquet", CORPUS[-2::-2], "words")
+    assert dedup(tmp_path / "in", "--out", tmp_path / "out") == 2  # which column is the text?
+    assert dedup(tmp_path / "in", "--out", tmp_path / "out", "--text", "words") == 0
+    assert kept_texts(tmp_path / "out", "words") == kept_texts(whole)
+
+
+def test_the_same_request_again_finds_everything_done(whole, monkeypatch):
+    monkeypatch.setattr("sc2lib.dedup.tool.deduplicate", None)
+    assert dedup(whole.parent / "a.parquet", "--out", whole) == 0
+
+
+def test_an_interrupted_request_ends_with_the_same_bytes(tmp_path, whole, monkeypatch):
+    from sc2lib.dedup import tool
+
+    def interrupted(task):
+        raise KeyboardInterrupt
+
+    out, real = tmp_path / "out", tool.write_piece
+    monkeypatch.setattr(tool, "write_piece", interrupted)
+    assert dedup(whole.parent / "a.parquet", "--out", out) == cli.INTERRUPTED
+    assert not (out / "report.json").exists()
+    monkeypatch.setattr(tool, "write_piece", real)
+    monkeypatch.setattr("sc2lib.dedup.engine.sketch_piece", None)  # what was finished is not made again
+    assert dedup(whole.parent / "a.parquet", "--out", out) == 0
+    for path in sorted(whole.rglob("*.parquet")):
+        assert (out / path.relative_to(whole)).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.csv", b"x", "neither Parquet nor JSON Lines"),
+        ("a.parquet", b"PAR1 and nothing more", "a.parquet cannot be read as Parquet"),
+        ("a.jsonl", b'{"text": "one"}\n{"text": \n', "a.jsonl, line 2, is not JSON"),
+        ("a.jsonl", b'{"text": "one"}\n["two"]\n', "a.jsonl, line 2, is no JSON object"),
+        ("a.jsonl", b'{"text": 1}\n', "is int64, not text"),
+        ("a.jsonl", b'{"text": "a"}\n{"text": 1}\n', "differ in type"),
+        ("a.jsonl.gz", gzip.compress(b'{"text": "one"}\n' * 999)[:-30], "a.jsonl.gz"),
+        ("a.jsonl", b'{"words": "one"}\n', "--text; it has words"),
+    ],
+)
+def test_bad_input_is_named(tmp_path, capsys, name, content, words):
+    (tmp_path / name).write_bytes(content)
+    assert dedup(tmp_path / name, "--out", tmp_path / "out") in (1, 2)
+    assert words in capsys.readouterr().err
+
+
+def test_impossible_requests_are_refused(tmp_path, capsys):
+    source = write_parquet(tmp_path / "a.parquet", CORPUS[:3])
+    for arguments, words in [
+        ((tmp_path / "none", "--out", tmp_path / "o"), "does not exist"),
+        ((source, "--out", tmp_path / "o", "--threshold", "0"), "not above 0"),
+        ((source, "--out", tmp_path / "o", "--text", "cotent"), "no column 'cotent'; it has content"),
+        ((source, "--out", tmp_path), "another folder"),
+        ((source, "--out", tmp_path / "o", "--mode", "paper", "--index", tmp_path / "i"), "verified"),
+        ((source, "--out", tmp_path / "o", "--index", tmp_path), "not empty"),
+    ]:
+        assert dedup(*arguments) in (1, 2)
+        assert words in capsys.readouterr().err
+
+
+def test_a_second_crawl_is_compared_with_the_first_without_reading_it(tmp_path):
+    first, second = CORPUS[::2], CORPUS[1::2] + CORPUS[:4]
+    index = tmp_path / "index"
+    one = write_parquet(tmp_path / "one.parquet", first, stars=[0] * len(first))
+    assert dedup(one, "--out", tmp_path / "out-1", "--index", index) == 0
+    kept_before = kept_texts(tmp_path / "out-1")
+    shutil.rmtree(tmp_path / "out-1")
+    (tmp_path / "one.parquet").unlink()
+    two = write_parquet(tmp_path / "two.parquet", second)
+    assert dedup(two, "--out", tmp_path / "out-2", "--index", index) == 0
+    # The definition: one run over both, in which every file of the first crawl precedes those of the second.
+    stars = {"star_events_count": [2] * len(first) + [1] * len(second)}
+    both = write_parquet(tmp_path / "both.parquet", [*first, *second], **stars)
+    assert dedup(both, "--out", tmp_path / "out-3") == 0
+    assert sorted(kept_before + kept_texts(tmp_path / "out-2")) == kept_texts(tmp_path / "out-3")
+    shingles = {f"one.parquet#{n}": naive_shingles(text) for n, text in enumerate(first)}
+    shingles |= {f"two.parquet#{n}": naive_shingles(text) for n, text in enumerate(second)}
+    removed = pq.read_table(tmp_path / "out-2" / "removed.parquet").to_pylist()
+    assert {row["cluster_id"].split("#")[0] for row in removed} == {"one.parquet", "two.parquet"}
+    for row in removed:
+        a, b = shingles[row["id"]], shingles[row["cluster_id"]]
+        assert row["jaccard"] == (jaccard(a, b) if a else 1.0) >= 0.7
+
+
+def test_a_crawl_is_remembered_once_and_repeats_its_result(tmp_path):
+    index, source = tmp_path / "index", write_parquet(tmp_path / "a.parquet", CORPUS[:20])
+    other = write_parquet(tmp_path / "b.parquet", CORPUS[10:30])
+    for out in ("x", "y"):
+        assert dedup(source, "--out", tmp_path / out, "--index", index) == 0
+        assert dedup(other, "--out", tmp_path / f"{out}b", "--index", index) == 0
+    assert len(list(index.glob("crawl-*"))) == 2
+    for one, two in (("x", "y"), ("xb", "yb")):
+        assert kept_texts(tmp_path / one) == kept_texts(tmp_path / two)
+    assert not set(kept_texts(tmp_path / "xb")) & set(CORPUS[10:20])
+
+
+def test_an_index_of_other_options_is_refused(tmp_path, capsys):
+    index, source = tmp_path / "index", write_parquet(tmp_path / "a.parquet", CORPUS[:5])
+    assert dedup(source, "--out", tmp_path / "o", "--index", index) == 0
+    assert dedup(source, "--out", tmp_path / "p", "--index", index, "--threshold", "0.8") == 2
+    assert "threshold 0.7" in capsys.readouterr().err
