@@ -53,13 +53,17 @@ def find_ip_addresses(text: str) -> Iterator[Span]:
     """Public IP addresses, without well-known resolvers and what is probably a version, section or object number."""
     for match in IPV4.finditer(text):
         start, end = match.span()
-        if _stands_alone(text, start, end, ".") and _is_public(match.group()) and not _is_numbering(text, start, end):
+        if (
+            _stands_alone(text, start, end, ".")
+            and is_public_address(match.group())
+            and not _is_numbering(text, start, end)
+        ):
             yield Span(start, end, "IP_ADDRESS", "ipv4")
     for match in IPV6.finditer(text):
         start, end = match.span()
         if text[end - 1] == ":" != text[end - 2]:  # a colon of the sentence, not of the address
             end -= 1
-        if _stands_alone(text, start, end, ":") and _is_public(text[start:end]):
+        if _stands_alone(text, start, end, ":") and is_public_address(text[start:end]):
             yield Span(start, end, "IP_ADDRESS", "ipv6")
 
 
@@ -72,7 +76,8 @@ def _stands_alone(text: str, start: int, end: int, separator: str) -> bool:
     return before[-1:] != separator and not follows
 
 
-def _is_public(value: str) -> bool:
+def is_public_address(value: str) -> bool:
+    """An address that is routed on the internet and belongs to somebody: no private one, no well-known resolver."""
     try:
         address = ipaddress.ip_address(value)
     except ValueError:

@@ -1,11 +1,11 @@
 """Redaction: personal data and secrets leave the text; where they stood and what they were is kept, they are not.
 
 The kinds and replacements are those of the reference sheet, section 3.4. Names of people need a model (the paper's is
-StarPII): pass a `NameTagger`; without one no name is looked for.
+StarPII, see `sc2lib.curation.names`); without one no name is looked for.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from sc2lib.curation.addresses import find_emails, find_ip_addresses
 from sc2lib.curation.columns import contents_of
+from sc2lib.curation.names import Tagged, load, redactable
 from sc2lib.curation.secrets import default_finder, repeats
 from sc2lib.curation.spans import KINDS, Span, settle
 from sc2lib.curation.texts import read_texts
@@ -40,12 +41,12 @@ IPV6_REPLACEMENTS = (
     "fdf8:f53e:61e4::18",
 )
 
-# Finds names of people in a text: yields (start, end) in characters. A user's model goes here; none is shipped.
-NameTagger = Callable[[str], Iterable[tuple[int, int]]]
+# Tags places of a text with kinds, such as `sc2lib.curation.names.NameModel`. None is shipped.
+Tagger = Callable[[str], Sequence[Tagged]]
 
 
-def find_spans(text: str, kinds: Sequence[str] = KINDS, names: NameTagger | None = None) -> list[Span]:
-    """What must leave a text, without overlaps, in order. A name has at least two words, as in the paper's code."""
+def find_spans(text: str, kinds: Sequence[str] = KINDS, tagger: Tagger | None = None) -> list[Span]:
+    """What must leave a text, without overlaps, in order: what the rules find and what a tagger adds."""
     spans: list[Span] = []
     if "EMAIL" in kinds:
         spans += find_emails(text)
@@ -56,9 +57,8 @@ def find_spans(text: str, kinds: Sequence[str] = KINDS, names: NameTagger | None
         places = {(span.start, span.end) for span in secrets}
         spans += secrets
         spans += (span for span in repeats(text, secrets) if (span.start, span.end) not in places)
-    if "NAME" in kinds and names is not None:
-        found = ((start, end) for start, end in names(text) if len(text[start:end].split()) >= 2)
-        spans += (Span(start, end, "NAME", "tagger") for start, end in found)
+    if tagger is not None:
+        spans += redactable(text, tagger(text), kinds)
     return settle(spans)
 
 
@@ -95,18 +95,20 @@ def for_display(text: str) -> str:
 
 
 def redact_shard(
-    contents: pa.Table, files: pa.Table, *, seed: int, kinds: str = ",".join(KINDS)
+    contents: pa.Table, files: pa.Table, *, seed: int, kinds: str = ",".join(KINDS), ner_model: str | None = None
 ) -> tuple[pa.Table, pa.Table]:
     """CONTENTS of the shard's files, redacted, and their SPANS in characters of the original text.
 
-    `kinds` are separated by commas. Raises ParameterError for an unknown kind.
+    `kinds` are separated by commas; `ner_model` is the folder of a model that tags names (`sc2lib.curation.names`).
+    Raises ParameterError for an unknown kind, InputError for a model that cannot be used.
     """
     wanted = parse_kinds(kinds)
+    tagger = load(ner_model) if ner_model else None
     blob_ids = files["blob_id"].to_pylist()
     texts = contents_of(files, contents)
     rows: list[tuple[str, str, str, int, int]] = []
     for index, (blob_id, text) in enumerate(zip(blob_ids, texts)):
-        spans = find_spans(text, wanted)
+        spans = find_spans(text, wanted, tagger)
         if spans:
             texts[index] = redact(text, spans, blob_id, seed)
             rows += [(blob_id, span.kind, span.rule, span.start, span.end) for span in spans]
@@ -154,8 +156,11 @@ def redacted_lines(spans: pa.Table, files: pa.Table, contents: Sequence[Path], s
     places: dict[str, list[RedactedLine]] = {}
     for blob_id, text in texts.items():
         redacted = redact(text, by_blob[blob_id], blob_id, seed)
-        for number, span in enumerate(by_blob[blob_id]):
-            end = len(redact(text[: span.end], by_blob[blob_id][: number + 1], blob_id, seed))
+        shift = 0
+        for span in by_blob[blob_id]:
+            value = text[span.start : span.end]
+            shift += len(replacement(span.kind, value, blob_id, seed)) - len(value)
+            end = span.end + shift
             start, stop = redacted.rfind("\n", 0, end) + 1, redacted.find("\n", end) % (len(redacted) + 1)
             line = redacted[max(start, end - 60) : min(stop, end + 60)].strip()
             line_number = redacted.count("\n", 0, end) + 1

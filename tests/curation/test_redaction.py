@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sc2lib.curation.names import Tagged
 from sc2lib.curation.redaction import (
     IPV4_REPLACEMENTS,
     IPV6_REPLACEMENTS,
@@ -98,15 +99,15 @@ def test_only_the_kinds_asked_for():
     assert [span.kind for span in find_spans(text, ("EMAIL", "PASSWORD"))] == ["EMAIL"]
 
 
-def test_names_come_from_a_tagger_and_have_two_words():
-    text = "# by Ada Lovelace and Ada"
+def test_names_come_from_a_tagger_and_rules_win_where_both_speak():
+    text = "# by Ada Lovelace <me@host.org>"
 
     def tagger(text):
-        yield 5, 17
-        yield 22, 25
+        return [Tagged(5, 17, "NAME"), Tagged(19, 21, "NAME"), Tagged(19, 30, "EMAIL")]
 
-    assert find_spans(text) == []
-    assert redacted(text, names=tagger) == "# by <NAME> and Ada"
+    assert find_spans(text) == [Span(19, 30, "EMAIL", "email")]
+    assert redacted(text, tagger=tagger) == "# by <NAME> <<EMAIL>>"
+    assert [span.kind for span in find_spans(text, ("NAME",), tagger)] == ["NAME"]
 
 
 def test_a_shard_keeps_where_and_what_but_never_the_value():
