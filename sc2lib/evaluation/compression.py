@@ -115,6 +115,16 @@ def model_bits(
     # docs: end-bits
 
 
+@torch.inference_mode()
+def bits_one_by_one(model: Starcoder2, tokens: Sequence[int]) -> float:
+    """The naive way to the bits of all tokens but the first: a run of the whole model on the prefix of each."""
+    device, bits = model.output_weight_VE.device, 0.0
+    for end in range(1, len(tokens)):
+        logits = model(torch.tensor([list(tokens[:end])], device=device))[0, -1].float()
+        bits -= logits.log_softmax(0)[tokens[end]].item() / math.log(2)
+    return bits
+
+
 def compression_rows(
     model: Starcoder2, tokenizer: Tokenizer, language: str, texts: Sequence[str], context: int
 ) -> pa.Table:

@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from scipy.stats import binom
 
 from sc2lib import figures
+from sc2lib.evaluation.compression import MODES
 from sc2lib.evaluation.judge import Status
-from sc2lib.evaluation.pass_at_k import pass_at_k
+from sc2lib.evaluation.pass_at_k import bootstrap_interval, pass_at_k
 
 # HumanEval pass@1 in percent by parameters, as the model cards and the public leaderboard give it (V).
 STARCODER2_HUMANEVAL = {"3B": (3.03e9, 31.7), "7B": (7.17e9, 35.4), "15B": (15.96e9, 46.3)}
@@ -64,4 +66,45 @@ def score_and_size(parameters: float, score: float | None, interval: tuple[float
         ax.annotate(name, place, textcoords="offset points", xytext=(6, -12))
     ax.set(xlabel="parameters", ylabel="HumanEval pass@1, %", ylim=(-2, 55))
     ax.legend(loc="upper left")
+    return fig
+
+
+def infilling_by_language(lines: pd.DataFrame, languages: Sequence[str]) -> Figure:
+    """Exact match with its bootstrap interval, and Indel similarity beside its baseline, one row per language.
+
+    `lines` are INFILLING rows of one kind; a language without any keeps its row empty.
+    """
+    fig, (left, right) = figures.new(columns=2, aspect=0.9, sharey=True)
+    for row, language in enumerate(languages):
+        part = lines[lines.language == language]
+        if not len(part):
+            continue
+        low, high = bootstrap_interval([(1, int(match)) for match in part.exact_match], 1)
+        left.plot([100 * low, 100 * high], [row, row], color=figures.GREY, linewidth=1)
+        left.plot(100 * part.exact_match.mean(), row, "o", color=figures.BLUE)
+        baseline = part.baseline_similarity.mean()
+        right.plot(baseline, row, "|", color=figures.GREY, markersize=14, markeredgewidth=2)
+        right.plot(part.indel_similarity.mean(), row, "o", color=figures.BLUE)
+    left.set(yticks=range(len(languages)), yticklabels=languages, ylim=(len(languages) - 0.5, -0.5))
+    left.set(xlabel="exact match, %", xlim=(-1, max(10, left.get_xlim()[1])))
+    right.set(xlabel="Indel similarity", xlim=(0, 1))
+    return fig
+
+
+def bits_bars(bits: pd.DataFrame, languages: Sequence[str]) -> Figure:
+    """Bits per byte, one panel per mode, one bar per coder and language.
+
+    `bits` has the index (language, mode) and a column for each coder, as a pivot of COMPRESSION rows gives it.
+    """
+    fig, axes = figures.new(columns=len(MODES), aspect=0.55 + 0.09 * len(languages), sharey=True, sharex=True)
+    for ax, mode in zip(axes, MODES, strict=True):
+        for offset, coder in enumerate(bits.columns):
+            values = [bits.loc[(language, mode), coder] for language in languages]
+            place = np.arange(len(languages)) + 0.2 * (offset - 1.5)
+            ax.barh(place, values, 0.18, color=figures.COLORS[offset], label=coder)
+        ax.set(title=mode.replace("_", " "), xlabel="bits per byte")
+        ax.grid(axis="y", visible=False)
+    axes[0].set(yticks=range(len(languages)), yticklabels=languages)
+    axes[0].invert_yaxis()
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(bits.columns))
     return fig

@@ -12,6 +12,7 @@ import zstandard
 
 from sc2lib.evaluation.compression import (
     COMPRESSORS,
+    bits_one_by_one,
     compression_rows,
     model_bits,
     texts_of,
@@ -39,6 +40,7 @@ def test_bits_of_a_short_file_are_its_log_probability(model, tokenizer):
     bits, count = model_bits(model, tokenizer, [text, text], 128, "per_file")
     assert bits == pytest.approx(2 * nats / math.log(2), rel=1e-5)
     assert count == 2 * (len(tokens) - 1)
+    assert bits_one_by_one(model, tokens) == pytest.approx(bits / 2, rel=1e-5)
 
 
 @pytest.mark.parametrize("mode", ["per_file", "concatenated"])

@@ -1,7 +1,15 @@
 import numpy as np
+import pandas as pd
 import pytest
 
-from sc2lib.evaluation.pictures import STARCODER2_HUMANEVAL, estimator_means, score_and_size, status_bars
+from sc2lib.evaluation.pictures import (
+    STARCODER2_HUMANEVAL,
+    bits_bars,
+    estimator_means,
+    infilling_by_language,
+    score_and_size,
+    status_bars,
+)
 
 
 def test_the_mean_of_the_binomial_estimator_is_the_truth():
@@ -23,3 +31,22 @@ def test_our_score_stands_beside_the_paper_s_only_when_there_is_one():
     axes = score_and_size(1e6, 0.1, (0.05, 0.2)).axes[0]
     assert len(axes.containers) == 1 and axes.containers[0].lines[0].get_ydata() == pytest.approx([10])
     assert [text.get_text() for text in axes.texts] == list(STARCODER2_HUMANEVAL)
+
+
+def test_a_language_without_holes_keeps_its_row():
+    columns = ("language", "exact_match", "indel_similarity", "baseline_similarity")
+    lines = pd.DataFrame([("A", True, 0.8, 0.3), ("A", False, 0.4, 0.1)], columns=columns)
+    left, right = infilling_by_language(lines, ["A", "B"]).axes
+    assert [label.get_text() for label in left.get_yticklabels()] == ["A", "B"]
+    interval, dot = (line.get_xdata() for line in left.lines)
+    assert dot == pytest.approx([50]) and interval[0] <= 50 <= interval[1]
+    assert [line.get_xdata()[0] for line in right.lines] == pytest.approx([0.2, 0.6])
+
+
+def test_every_coder_has_a_bar_in_every_mode():
+    index = pd.MultiIndex.from_product([["A", "B"], ["concatenated", "per_file"]])
+    bits = pd.DataFrame({"model": [1.0, 2, 3, 4], "xz -9e": [5.0, 6, 7, 8]}, index=index)
+    first, second = bits_bars(bits, ["B", "A"]).axes
+    assert (first.get_title(loc="left"), second.get_title(loc="left")) == ("per file", "concatenated")
+    assert [bar.get_width() for bar in first.patches] == [4, 2, 8, 6]
+    assert [bar.get_width() for bar in second.patches] == [3, 1, 7, 5]
