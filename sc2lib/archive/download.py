@@ -11,7 +11,8 @@ import pyarrow as pa
 from sc2lib import tables
 from sc2lib.archive.contents import Decoded, decode
 from sc2lib.archive.published_origin import PublishedRepository
-from sc2lib.archive.sources import open_origin
+from sc2lib.archive.sources import open_reader
+from sc2lib.errors import InputError
 from sc2lib.tables import CONTENTS, FILES
 
 
@@ -50,16 +51,20 @@ def download(candidates: pa.Table) -> tuple[pa.Table, pa.Table, pa.Table]:
 
 def _read(candidates: pa.Table) -> dict[int, Decoded]:
     """Decoded contents by row number of the candidates that no rule has dropped, origin by origin."""
-    columns = ("origin_url", "visit_type", "raw_path", "content_id", "blob_id", "reason")
-    origins: dict[tuple[str, str], list[tuple[int, bytes, str, str]]] = {}
-    for row, (url, kind, path, content_id, blob_id, reason) in enumerate(
+    columns = ("origin_url", "visit_type", "location", "raw_path", "content_id", "blob_id", "reason")
+    origins: dict[tuple[str, str, str | None], list[tuple[int, bytes, str, str]]] = {}
+    for row, (url, kind, location, path, content_id, blob_id, reason) in enumerate(
         zip(*(candidates[name].to_pylist() for name in columns))
     ):
-        if reason is None:
-            origins.setdefault((url, kind), []).append((row, path[1:], content_id, blob_id))
+        if reason is None:  # one location holds the files of many origins
+            origins.setdefault((location or url, kind, location), []).append((row, path[1:], content_id, blob_id))
     results, answers = {}, []
-    for (url, kind), wanted in origins.items():
-        origin = open_origin(url, kind)
+    for (url, kind, location), wanted in origins.items():
+        try:
+            origin = open_reader(url, kind, location)
+        except InputError as error:  # the origin vanished after the walk
+            results.update({row: Decoded(None, None, "unreadable", str(error)) for row, *_ in wanted})
+            continue
         encodings = origin.encodings() if isinstance(origin, PublishedRepository) else {}
         # every origin is asked before the first answer is awaited: requests over the network then overlap
         answers.append((wanted, encodings, origin.read([(path, content_id) for _, path, content_id, _ in wanted])))

@@ -4,21 +4,35 @@ import fnmatch
 import os
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from sc2lib.archive import directory, environment, git, project_licenses, published, registry
-from sc2lib.archive.graph import GRAPH, Graph
+from sc2lib.archive import (
+    directory,
+    environment,
+    exported,
+    git,
+    project_licenses,
+    published,
+    registry,
+    repository_table,
+)
+from sc2lib.archive.graph import Graph
+from sc2lib.archive.objects import Objects
 from sc2lib.archive.published_origin import PublishedRepository
+from sc2lib.archive.schema import GRAPH
 from sc2lib.errors import InputError, ParameterError
 from sc2lib.files import remove
 from sc2lib.tables import FILES
 
 # What GHArchive knows about a repository and the archive does not: joined to origins by their URL. `version` is what
-# a visit is about to see (a release, a commit), so that a change of the source is noticed.
+# a visit is about to see (a release, a commit), so that a change of the source is noticed; `location` is where the
+# bytes lie when the URL does not say it.
 REPOSITORY = pa.schema(
     [
         ("origin_url", pa.string()),
@@ -27,6 +41,7 @@ REPOSITORY = pa.schema(
         ("version", pa.string()),
         ("default_branch", pa.string()),
         ("html_url", pa.string()),
+        ("location", pa.string()),
         *(
             FILES.field(name)
             for name in (
@@ -44,20 +59,24 @@ REPOSITORY = pa.schema(
 
 
 # Sources whose origins are projects of a known name, so that `include` can choose among them.
-PROJECTS = ("environment", "registry", *published.COLUMNS)
+PROJECTS = ("environment", "registry", "git", "graph", *published.COLUMNS)
 
 
-class Origin(Protocol):
-    """A place software came from; visiting it adds its objects to a graph, reading gives the bytes of its files."""
+class Reader(Protocol):
+    """A place that bytes come from."""
 
     url: str
 
-    def visit(self, graph: Graph) -> None:
-        """Add everything the origin holds now."""
-        ...
-
     def read(self, wanted: Iterable[tuple[bytes, str]]) -> Iterator[bytes | OSError]:
         """Bytes of files given as (path, content identifier), in order; an error in the place of what is gone."""
+        ...
+
+
+class Origin(Reader, Protocol):
+    """A place software came from; visiting it adds its objects to a graph."""
+
+    def visit(self, graph: Graph) -> None:
+        """Add everything the origin holds now."""
         ...
 
 
@@ -67,12 +86,14 @@ def list_origins(
     include: str | None = None,
     source_rows: int | None = None,
     content_bucket: str | None = None,
+    repositories_table: str | None = None,
 ) -> pa.Table:
     """The REPOSITORY table of a source, sorted by name.
 
     `source_path` holds one or more folders separated by ``os.pathsep`` (sources ``directory`` and ``git``), or lists
     of distributions (``registry``; none: the one that comes with the book); `include` holds patterns of repository
     names of `PROJECTS` separated by commas (``pypi/rich,pypi/jupyter*``); the other sources take what their path names.
+    `repositories_table` is a file that knows stars, forks, default branches and licences (`repository_table`).
     `source_rows` and `content_bucket` belong to the published tables (``stack_v2``, ``stack_v3``).
     Raises InputError when a folder cannot be used or no origin is left, ParameterError for settings that clash.
     """
@@ -94,17 +115,24 @@ def list_origins(
     rows.sort(key=lambda row: (row["repo_name"], row["origin_url"]))
     _make_unique(rows)
     complete = [{"star_events_count": 0, "fork_events_count": 0} | row for row in rows]
-    return pa.Table.from_pylist(complete, schema=REPOSITORY)
+    listed = pa.Table.from_pylist(complete, schema=REPOSITORY)
+    return repository_table.enrich(listed, repositories_table) if repositories_table else listed
 
 
 def group(repositories: pa.Table, groups: int) -> list[pa.Table]:
-    """Deal origins out to groups that are visited one after the other; no group is empty."""
+    """Deal origins out to groups that are visited one after the other; no group is empty.
+
+    The origins of an exported graph stay together: its tables are read once.
+    """
+    if exported.VISIT_TYPE in repositories["visit_type"].to_pylist():
+        folders = repositories["location"].to_pylist()
+        return [repositories.filter(pc.equal(repositories["location"], folder)) for folder in sorted(set(folders))]
     count = max(1, min(groups, repositories.num_rows))
     return [repositories.take(list(range(k, repositories.num_rows, count))) for k in range(count)]
 
 
 def open_origin(url: str, visit_type: str) -> Origin:
-    """The origin behind a row of REPOSITORY, on this machine."""
+    """The origin behind a row of REPOSITORY, on this machine; InputError when it is no longer there."""
     if visit_type == "git":
         return git.GitRepository(url)
     if visit_type in published.COLUMNS:
@@ -115,7 +143,15 @@ def open_origin(url: str, visit_type: str) -> Origin:
         return directory.Directory(url)
     if url == environment.STANDARD_LIBRARY:
         return environment.StandardLibrary(url)
-    return environment.InstalledDistribution(url)
+    try:
+        return environment.InstalledDistribution(url)
+    except PackageNotFoundError as error:
+        raise InputError(f"{url} is no longer installed; install it again or list the origins anew") from error
+
+
+def open_reader(url: str, visit_type: str, location: str | None) -> Reader:
+    """What gives the bytes of an origin's files."""
+    return Objects(location) if visit_type == exported.VISIT_TYPE and location else open_origin(url, visit_type)
 
 
 def visit(repositories: pa.Table) -> tuple[pa.Table, ...]:
@@ -123,6 +159,10 @@ def visit(repositories: pa.Table) -> tuple[pa.Table, ...]:
 
     An origin that cannot be visited becomes a failed visit with a row in ``skipped``; the others go on.
     """
+    if repositories["visit_type"][0].as_py() == exported.VISIT_TYPE:
+        folder = Path(repositories["location"][0].as_py())
+        exported_tables = exported.read_graph(folder, repositories["origin_url"].combine_chunks())
+        return tuple(exported_tables[name] for name in GRAPH)
     graph = Graph()
     for row in repositories.select(["origin_url", "visit_type"]).to_pylist():
         url, visit_type = row["origin_url"], row["visit_type"]
@@ -217,6 +257,7 @@ _LISTERS: dict[str, Callable[[list[Path]], Iterator[dict[str, Any]]]] = {
     "directory": _directories,
     "git": git.repositories,
     "registry": registry.repositories,
+    "graph": exported.repositories,
 }
 
 

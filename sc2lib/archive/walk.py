@@ -26,6 +26,7 @@ CANDIDATES = pa.schema(
         *(FILES.field(name) for name in FILES.names if name not in ("detected_licenses", "license_type")),
         ("origin_url", pa.string()),
         ("visit_type", pa.string()),
+        ("location", pa.string()),
         ("raw_path", pa.binary()),
         ("reason", pa.string()),
         ("detail", pa.string()),
