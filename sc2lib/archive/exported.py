@@ -128,9 +128,6 @@ def _read_wild_dates(path: Path, columns: list[str]) -> pa.Table:
     with path.open("rb") as stream:
         kinds = (pyorc.TypeKind.TIMESTAMP, pyorc.TypeKind.TIMESTAMP_INSTANT)
         converters: dict[pyorc.TypeKind, type[pyorc.converters.ORCConverter]] = dict.fromkeys(kinds, _Seconds)
-            pyorc.TypeKind.TIMESTAMP: _Seconds,
-            pyorc.TypeKind.TIMESTAMP_INSTANT: _Seconds,
-        }
         rows = list(pyorc.Reader(stream, column_names=wild, converters=converters))
     for index, name in enumerate(wild):
         table = table.append_column(name, pa.array([row[index] for row in rows], TIMESTAMP))
