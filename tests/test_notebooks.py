@@ -27,7 +27,6 @@ NOT_YET = {
     "10_architecture",
     "11_fused_attention",
     "12_pretraining",
-    "17_attribution",
     "18_benchmarks",
 }
 

@@ -1,6 +1,7 @@
 """Matches as a table: one row for each place that holds a span of a query."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pyarrow as pa
 
@@ -25,6 +26,26 @@ def find_matches(index: Index, queries: Iterable[tuple[str, str]]) -> pa.Table:
             place = {"query": name, "start": span.start, "end": span.end, "tokens": span.tokens}
             rows += [place | vars(source) | {"licenses": list(source.licenses)} for source in span.sources]
     return pa.Table.from_pylist(rows, schema=MATCHES)
+
+
+def longest_matches(matches: pa.Table, count: int) -> list[dict[str, Any]]:
+    """The `count` queries with the longest matches, each with its longest one at the first place in name order."""
+    keys = [("tokens", "descending"), ("query", "ascending"), ("repo_name", "ascending"), ("path", "ascending")]
+    first: dict[str, dict[str, Any]] = {}
+    for row in matches.sort_by(keys).to_pylist():
+        first.setdefault(row["query"], row)
+    return list(first.values())[:count]
+
+
+def described(row: Mapping[str, Any]) -> tuple[str, str, int, str, str]:
+    """A MATCHES row for a reader: file, lines, tokens, licence and identifier."""
+    return (
+        f"{row['repo_name']} {row['path']}",
+        f"{row['first_line']}–{row['last_line']}",
+        row["tokens"],
+        ", ".join(row["licenses"]) or row["license_type"],
+        f"`{row['swhid']}`",
+    )
 
 
 def covered(spans: Iterable[Span], length: int) -> float:

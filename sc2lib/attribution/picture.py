@@ -1,8 +1,9 @@
-"""A picture of a text with the spans marked that training files contain."""
+"""Pictures of attribution: a text with the spans marked that training files contain, and how long such runs are."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from sc2lib import figures
@@ -40,6 +41,22 @@ def draw_spans(text: str, spans: Sequence[Span], rows: int = 40) -> Figure:
     if handles:
         axes.legend(*zip(*handles), loc="upper left", bbox_to_anchor=(0, 0), fontsize=8)
     return figure
+
+
+def shared_runs(runs: Mapping[str, np.ndarray], shortest: int, longest: int) -> Figure:
+    """Share of each kind's pieces whose longest run in a training file has at least so many tokens.
+
+    `runs` holds the longest run of every piece of a kind, 0 where there is none of `shortest` tokens.
+    """
+    fig, ax = figures.new(aspect=0.5)
+    thresholds = np.arange(shortest, longest + 1)
+    for number, (kind, found) in enumerate(runs.items()):
+        shares = [100 * np.mean(found >= threshold) for threshold in thresholds]
+        width = max(1.0, 4.5 - number)  # thinner and thinner, so that equal curves stay visible
+        ax.plot(thresholds, shares, color=figures.COLORS[number], linewidth=width, label=kind)
+    ax.set(xlabel="tokens in a row, at least", ylabel="pieces that share such a run, %", ylim=(-2, 102))
+    ax.legend(loc="center right")
+    return fig
 
 
 def _stretches(lines: Sequence[str], span: Span) -> list[tuple[int, int, int]]:

@@ -2,13 +2,14 @@ import inspect
 import textwrap
 
 import matplotlib
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from sc2lib import figures
 from sc2lib.attribution.index import INDEXED, Index, Source, Span, build_part
-from sc2lib.attribution.matches import MATCHES, covered, find_matches
-from sc2lib.attribution.picture import draw_spans
+from sc2lib.attribution.matches import MATCHES, covered, described, find_matches, longest_matches
+from sc2lib.attribution.picture import draw_spans, shared_runs
 from sc2lib.attribution.winnowing import Guarantee
 
 matplotlib.use("agg")
@@ -48,3 +49,26 @@ def test_a_picture_marks_the_characters_of_each_span(spans):
     shaded = sorted((round(bar.get_y()), bar.get_x(), bar.get_width()) for bar in axes.patches)
     assert shaded == ([(0, 4, 1), (1, 4, 10), (1, 14, 1), (2, 4, 0)][: len(spans) and 3])
     assert figures.svg(figure, "fig-test")
+
+
+def test_the_longest_match_of_each_query_comes_first():
+    shown = ("query", "tokens", "repo_name", "path")
+    places = [
+        ("a", 30, "r", "/1"),
+        ("b", 50, "s", "/2"),
+        ("b", 50, "r", "/3"),
+        ("b", 24, "a", "/4"),
+        ("c", 24, "r", "/5"),
+    ]
+    rest = {"licenses": [], "license_type": "no_license", "swhid": "swh:1:cnt:0", "first_line": 3, "last_line": 9}
+    table = pa.Table.from_pylist([dict(zip(shown, place)) | rest for place in places], MATCHES)
+    found = longest_matches(table, 2)
+    assert [(row["query"], row["path"]) for row in found] == [("b", "/3"), ("a", "/1")]
+    assert described(found[0]) == ("r /3", "3–9", 50, "no_license", "`swh:1:cnt:0`")
+    assert longest_matches(MATCHES.empty_table(), 2) == []
+
+
+def test_shares_fall_with_the_length_of_the_run():
+    axes = shared_runs({"copied": np.array([30, 30]), "own": np.array([0, 26, 0, 0])}, 24, 30).axes[0]
+    copied, own = (line.get_ydata() for line in axes.lines)
+    assert list(copied) == [100] * 7 and list(own) == [25, 25, 25, 0, 0, 0, 0]
