@@ -33,6 +33,17 @@ KEYED = re2.compile(
     rb"(?i)(?:\b|__)licen[sc]e(?:d|__)?[\"']?[ \t]*[:=]+[ \t]*(?:OSI Approved[ \t]*::[ \t]*)?"
     rb"[\"'\[]?([A-Za-z0-9][^\n\"',;|\]]{1,60})"
 )
+# The notice of the GNU licences: they differ in one word and a number, which shared wording would drown.
+GNU_NOTICE = re2.compile(
+    rb"(?i)\b(?:under|terms\W+(?:and\W+conditions\W+)?of)\W+(?:the\W+)?(?:terms\W+of\W+)?(?:the\W+)?"
+    rb"(?:version\W+(\d(?:\.\d)?)(\W+or\W+(?:later|higher))?\W+of\W+)?(?:the\W+)?"
+    rb"GNU\W+(?:(Lesser|Library|Affero)\W+)?General\W+Public\W+Licen[sc]e(?:\W+[AL]?GPL)?"
+    rb"(?:\W+as\W+published\W+by\W+the\W+Free\W+Software\W+Foundation)?(?:\W+either)?"
+    rb"(?:\W+v(?:ersion)?\W*(\d(?:\.\d)?))?(?:\W+of\W+the\W+Licen[sc]e)?"
+    rb"(\W+or\W+(?:at\W+your\W+option\W+)?(?:any\W+)?(?:later|newer))?"
+)
+GNU_FAMILIES = {b"": "GPL", b"lesser": "LGPL", b"library": "LGPL", b"affero": "AGPL"}
+DEBIAN_TEXT = re2.compile(rb"/usr/share/common-licenses/([A-Z][A-Za-z0-9.-]*[A-Za-z0-9])")
 PUBLIC_DOMAIN = re2.compile(
     rb"(?i)\b(?:placed|released|put|dedicat(?:ed|es?))\b[^.;]{0,160}?\b(?:in|into|to)\s+the\s+public\s+domain"
 )
@@ -61,13 +72,20 @@ def mentions(text: str) -> list[Match]:
         found.add(name, "name", 1)
     for _, line in found.all(PUBLIC_DOMAIN, group=0):
         found.add("LicenseRef-scancode-public-domain", "name", line)
+    notices = found.gnu_notices()
     for pattern in (MENTION, KEYED, HEADING):
         for phrase, line in found.all(pattern):
+            if not notices.isdisjoint((line - 1, line, line + 1)) and re.match("gnu|version", phrase, re.IGNORECASE):
+                continue
             if name := _leading_name(phrase):
                 found.add(name, "name", line)
     for url, line in found.all(URL):
         if name := _addresses().get(_address(url)):
             found.add(name, "link", line)
+    if not found.seen:
+        for phrase, line in found.all(DEBIAN_TEXT):
+            if name := _leading_name(phrase):
+                found.add(name, "link", line)
     return found.matches
 
 
@@ -86,11 +104,31 @@ class _Finder:
         self.seen.setdefault((license, line), Match(license, method, 1.0, line, line))
 
     def all(self, pattern: Any, group: int = 1) -> Iterator[tuple[str, int]]:
-        """The text of the group in each of the first MOST_MENTIONS matches, and its line."""
+        """The text of the group in each match, and its line."""
+        for match, line in self.found(pattern, group):
+            yield match[group].decode("utf-8", "replace"), line
+
+    def found(self, pattern: Any, group: int) -> Iterator[tuple[Any, int]]:
+        """The first MOST_MENTIONS matches, with the line on which the group begins."""
         line = counted = 0
         for match in islice(pattern.finditer(self.data), MOST_MENTIONS):
             line, counted = line + self.data.count(b"\n", counted, match.start(group)), match.start(group)
-            yield match[group].decode("utf-8", "replace"), line + 1
+            yield match, line + 1
+
+    def gnu_notices(self) -> set[int]:
+        """Add the licences of GNU notices; return their lines. Without a version, any version will do."""
+        lines = set()
+        for match, line in self.found(GNU_NOTICE, 0):
+            before, or_later_before, family, behind, or_later = match.groups()
+            version = (before or behind or b"1").decode()
+            later = or_later_before or or_later or not (before or behind)
+            whole = version if "." in version else version + ".0"
+            name = f"{GNU_FAMILIES[(family or b'').lower()]}-{whole}-{'or-later' if later else 'only'}"
+            if parse(name) is None:
+                name = name.replace("-1.0-", "-2.0-").replace("AGPL-2.0", "AGPL-3.0")
+            self.add(name, "header", line)
+            lines.add(line)
+        return lines
 
 
 def licenses_of(expression: str) -> list[str] | None:

@@ -38,6 +38,7 @@ MOST_REPEATS = 1000  # times one shingle is looked at; bounds the work on a file
 GAP_PENALTY = 0.5  # of a word that is not in the licence, against the gain of one that is
 # Where a reference text goes on with advice on applying the licence, or with another licence it includes:
 # files often stop there, so the part before is a reference of its own.
+GNU = re.compile(r"[AL]?GPL-")
 OPTIONAL_TAIL = re.compile(r"END OF TERMS AND CONDITIONS|GNU GENERAL PUBLIC LICENSE\s+Version 3")
 
 Places = npt.NDArray[np.int64]
@@ -263,6 +264,8 @@ def _references() -> _References:
     lengths: list[int] = []
     for method, field in (("text", "licenseText"), ("header", "standardLicenseHeader")):
         for identifier in sorted(_current(), key=_preference):
+            if method == "header" and GNU.match(identifier):
+                continue  # license_names.GNU_NOTICE tells them apart
             whole = _spdx()[identifier][field] or ""
             for variant in (whole, *(whole[: tail.start()] for tail in OPTIONAL_TAIL.finditer(whole))):
                 found = words(variant)

@@ -92,3 +92,34 @@ def test_no_text_stalls_the_search_for_names(piece: str) -> None:
     """Steps, not seconds: a pattern that goes back over its text would try each of the 300,000 places again."""
     text = piece * (300_000 // len(piece))
     assert len(mentions(text) + tags(text)) <= 5 * MOST_MENTIONS
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "under the terms of the GNU General Public License as published by\n# the Free Software Foundation; either "
+            "version 2 of the\n# License, or (at your option) any later version.",
+            "GPL-2.0-or-later",
+        ),
+        ("under the terms of version 2.1 of the GNU Lesser General Public License", "LGPL-2.1-only"),
+        (
+            "under the terms of the GNU Library General Public License as published by the Free Software Foundation; "
+            "either version 2 of the License, or (at your option) any later version",
+            "LGPL-2.0-or-later",
+        ),
+        ("under the GNU Affero General Public License v3 or later", "AGPL-3.0-or-later"),
+        ("licensed under the GNU General Public License version 3", "GPL-3.0-only"),
+        ("under the terms of the GNU General Public License", "GPL-1.0-or-later"),
+    ],
+)
+def test_gnu_notices_differ_in_a_word_and_a_number(text: str, expected: str) -> None:
+    notice = "This program is free software; you can redistribute it and/or modify it\n# " + text + ".\n" + "word " * 20
+    assert [match.license for match in mentions(notice)] == [expected]
+
+
+def test_debian_points_to_the_texts_it_installs() -> None:
+    text = (
+        "On Debian systems, the complete text can be found in the file\n`/usr/share/common-licenses/Apache-2.0'. " * 2
+    )
+    assert {match.license for match in mentions(text)} == {"Apache-2.0"}
