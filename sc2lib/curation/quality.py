@@ -28,6 +28,11 @@ DATA_LANGUAGES = ("Text", "JSON", "YAML", "Web Ontology Language", "Graphviz (DO
 TEXT_STEMS = ("readme", "notes", "todo", "description", "cmakelists")
 # The rules are for source code. Notebooks have their own chapter, as in the paper (section 2.3 of the sheet).
 UNFILTERED_LANGUAGES = ("Jupyter Notebook",)
+# The first StarCoder's own rules, off by default (end of section 3.2 of the sheet; the share of letters is recalled).
+STARCODER_DATA_LANGUAGES = ("JSON", "YAML")
+STARCODER_CHARACTERS = (100, 5_000)
+STARCODER_ALPHA_FRACTION = 0.5
+XML_LANGUAGES = ("XML", "XSLT")
 # docs: end-languages
 
 
@@ -46,6 +51,7 @@ class Thresholds:
     min_html_visible_characters: int
     min_html_visible_fraction: float
     exclude_inspected: bool  # the visual inspection's blacklist
+    starcoder_filters: bool  # the rules of the first StarCoder as well
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> Self:
@@ -107,6 +113,18 @@ def _excluded(column: Columns, limit: Thresholds) -> Mask:
     return column["is_excluded"] & limit.exclude_inspected
 
 
+def _starcoder_xml(column: Columns, limit: Thresholds) -> Mask:
+    other = ~np.isin(column["language"], XML_LANGUAGES)
+    return column["xml_declaration"] & other & limit.starcoder_filters
+
+
+def _starcoder_data(column: Columns, limit: Thresholds) -> Mask:
+    low, high = STARCODER_CHARACTERS
+    outside = (column["num_characters"] < low) | (column["num_characters"] > high)
+    outside |= column["alpha_fraction"] < STARCODER_ALPHA_FRACTION
+    return np.isin(column["language"], STARCODER_DATA_LANGUAGES) & outside & limit.starcoder_filters
+
+
 # docs: start-rules
 RULES = (
     Rule("too_many_lines", _too_many_lines, ("num_lines",)),
@@ -122,6 +140,8 @@ RULES = (
     Rule("little_visible_text", _little_visible_text, ("html_visible_characters", "html_visible_fraction")),
     Rule("plain_text", _plain_text, ("language",)),
     Rule("excluded_by_inspection", _excluded, ("language",)),
+    Rule("starcoder_xml", _starcoder_xml, ("language",)),
+    Rule("starcoder_data", _starcoder_data, ("num_characters", "alpha_fraction")),
 )
 # docs: end-rules
 

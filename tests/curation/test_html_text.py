@@ -69,3 +69,8 @@ def test_a_broken_page_takes_linear_time(piece: str) -> None:
     started = time.perf_counter()
     visible_length(page)
     assert time.perf_counter() - started < 5  # quadratic would be minutes
+
+
+@pytest.mark.parametrize("number", ["&#" + "9" * 5000 + ";", "&#x" + "f" * 5000 + ";", "&#000000000065;"])
+def test_an_endless_number_is_one_character(number: str) -> None:
+    assert visible_length(f"<p>{number}</p>") == 1

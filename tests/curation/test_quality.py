@@ -27,12 +27,14 @@ FINE: dict[str, Any] = {
     "path": "/a.py",
     "length_bytes": 1000,
     "is_generated": False,
+    "num_characters": 1000,
     "num_lines": 10,
     "avg_line_length": 30.0,
     "max_line_length": 80,
     "alpha_fraction": 0.6,
     "alphanum_fraction": 0.7,
     "encoded_fraction": 0.0,
+    "xml_declaration": False,
     **{f"{kind}_{what}": 0 for kind in ("base64", "hexadecimal", "unicode_escape") for what in ("longest", "fraction")},
 }
 
@@ -102,6 +104,22 @@ def test_notebooks_are_left_to_their_own_chapter() -> None:
 
 def test_exclusions_can_be_switched_off() -> None:
     assert reason(replace(PAPER, exclude_inspected=False), language="SVG", path="/a.svg") is None
+
+
+@pytest.mark.parametrize(
+    ("inside", "outside", "name"),
+    [
+        ({"language": "XML", "xml_declaration": True}, {"xml_declaration": True}, "starcoder_xml"),
+        ({"language": "JSON", "num_characters": 100}, {"language": "JSON", "num_characters": 99}, "starcoder_data"),
+        ({"language": "YAML", "num_characters": 5000}, {"language": "YAML", "num_characters": 5001}, "starcoder_data"),
+        ({"language": "JSON", "alpha_fraction": 0.5}, {"language": "JSON", "alpha_fraction": 0.49}, "starcoder_data"),
+    ],
+)
+def test_rules_of_the_first_starcoder_are_an_option(inside: dict, outside: dict, name: str) -> None:
+    both = replace(PAPER, starcoder_filters=True)
+    assert reason(both, **inside) is None
+    assert reason(both, **outside) == name
+    assert reason(**outside) is None
 
 
 def test_first_rule_in_order_is_the_reason_and_the_detail_says_what_it_saw() -> None:
