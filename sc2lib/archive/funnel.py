@@ -9,7 +9,7 @@ STEPS = (
     ("files met on the walk", ()),
     (
         "readable, no link, no submodule",
-        ("unreadable", "missing_content", "no_main_branch", "too_deep", "submodule", "symlink"),
+        ("unreadable", "missing_content", "no_main_branch", "too_deep", "too_frequent", "submodule", "symlink"),
     ),
     ("one repository per root directory", ("duplicate_repository",)),
     ("one file per blob", ("exact_duplicate",)),

@@ -19,6 +19,7 @@ from sc2lib.archive.schema import GRAPH
 from sc2lib.tables import FILES
 
 MAX_DEPTH = 64  # levels of directories, as in the paper
+MAX_OCCURRENCES = 1_000_000  # of one directory in one level, as in the paper's code
 
 # What the walk knows of every file it meets; `reason` is null for those whose bytes are to be read.
 CANDIDATES = pa.schema(
@@ -51,6 +52,7 @@ def walk(
     shards: int,
     max_file_bytes: int,
     max_depth: int = MAX_DEPTH,
+    max_occurrences: int = MAX_OCCURRENCES,
 ) -> list[pa.Table]:
     """Candidate files of all origins, one CANDIDATES table per shard of `blob_id`, sorted by it.
 
@@ -64,6 +66,7 @@ def walk(
             database.register(name, table)
         database.register("repository", repositories.append_column("is_permissive", permissive))
         database.execute("SET VARIABLE max_depth = ?", [max_depth])
+        database.execute("SET VARIABLE max_occurrences = ?", [max_occurrences])
         database.execute("SET VARIABLE max_file_bytes = ?", [max_file_bytes])
         database.execute(resources.files("sc2lib.archive").joinpath("walk.sql").read_text(encoding="utf-8"))
         found = database.sql(

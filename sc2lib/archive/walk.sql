@@ -1,5 +1,5 @@
 -- The walk from origins to files, over the tables of the Software Heritage graph.
--- Variables: max_depth (levels of directories), max_file_bytes.
+-- Variables: max_depth (levels of directories), max_occurrences (of one directory in one level), max_file_bytes.
 
 -- docs: start-visits
 -- Of each origin, the latest visit that saw everything.
@@ -7,23 +7,29 @@ CREATE TEMP TABLE latest_visit AS
 SELECT origin AS origin_url, date AS visit_date, snapshot AS snapshot_id
 FROM origin_visit_status
 WHERE status = 'full'
-QUALIFY row_number() OVER (PARTITION BY origin ORDER BY visit DESC) = 1;
+QUALIFY row_number() OVER (PARTITION BY origin ORDER BY visit DESC, date DESC NULLS LAST, snapshot) = 1;
 -- docs: end-visits
 
 -- docs: start-branches
--- An alias such as HEAD leads to another branch of the same snapshot (its name in hexadecimal), at most ten steps away.
+-- An alias such as HEAD leads to another branch of the same snapshot (its name in hexadecimal), a release leads to what
+-- was released: at most ten steps to a revision or a directory.
 CREATE TEMP TABLE branch AS
 WITH RECURSIVE followed(snapshot_id, branch_name, target, target_type, steps) AS (
     SELECT snapshot_id, TRY(decode(name)), target, target_type, 0 FROM snapshot_branch
     UNION ALL
     SELECT f.snapshot_id, f.branch_name, b.target, b.target_type, f.steps + 1
     FROM followed f
-    JOIN snapshot_branch b ON b.snapshot_id = f.snapshot_id AND b.name = unhex(f.target)
-    WHERE f.target_type = 'alias' AND f.steps < 10
+    JOIN (
+        SELECT snapshot_id, hex(name) AS id, 'alias' AS from_type, target, target_type FROM snapshot_branch
+        UNION ALL
+        SELECT NULL, upper(id), 'release', target, target_type FROM release
+    ) b ON b.from_type = f.target_type AND b.id = upper(f.target)
+        AND coalesce(b.snapshot_id, f.snapshot_id) = f.snapshot_id
+    WHERE f.steps < 10
 )
 SELECT DISTINCT snapshot_id, branch_name, target, target_type
 FROM followed
-WHERE branch_name IS NOT NULL AND target_type IN ('revision', 'release', 'directory');
+WHERE branch_name IS NOT NULL AND target_type IN ('revision', 'directory');
 
 -- The main branch: what the forge calls the default branch; where it says nothing, HEAD, master or main.
 -- (A detached HEAD of a git repository is its own default branch.)
@@ -40,19 +46,17 @@ END;
 -- docs: end-branches
 
 -- docs: start-roots
--- From the branch to one root directory per origin: through a revision, a release, or directly.
+-- From the branch to one root directory per origin: that of the latest revision.
 CREATE TEMP TABLE root AS
 SELECT
     m.* EXCLUDE (target, target_type),
     v.id AS revision_id, v.date AS revision_date, v.committer_date,
-    CASE m.target_type WHEN 'directory' THEN m.target ELSE coalesce(v.directory, l.target) END AS directory_id
+    CASE m.target_type WHEN 'directory' THEN m.target ELSE v.directory END AS directory_id
 FROM main_branch m
-LEFT JOIN release l ON m.target_type = 'release' AND l.id = m.target
-LEFT JOIN revision v
-    ON v.id = CASE WHEN m.target_type = 'release' AND l.target_type = 'revision' THEN l.target ELSE m.target END
-WHERE m.target_type <> 'release' OR l.id IS NOT NULL
+LEFT JOIN revision v ON m.target_type = 'revision' AND v.id = m.target
+WHERE directory_id IS NOT NULL
 QUALIFY row_number() OVER (
-    PARTITION BY origin_url ORDER BY revision_date DESC NULLS LAST, branch_name DESC, directory_id
+    PARTITION BY origin_url ORDER BY revision_date DESC NULLS LAST, branch_name DESC, revision_id, directory_id
 ) = 1;
 
 -- Two origins with one root directory hold the same files: one repository of them stays.
@@ -69,17 +73,21 @@ WINDOW keep AS (
 -- docs: end-roots
 
 -- docs: start-traversal
--- Every directory below every root, level by level.
+-- Every directory below every root, level by level. Of a directory that occurs too often in one level (a bomb, or a
+-- folder that everybody copies) the occurrences beyond the limit are not followed; the first of them stays to say so.
 CREATE TEMP TABLE folder AS
-WITH RECURSIVE below(root_id, directory_id, path, depth) AS (
-    SELECT DISTINCT directory_id, directory_id, ''::BLOB, 0 FROM root
+WITH RECURSIVE below(root_id, directory_id, path, depth, occurrence) AS (
+    SELECT DISTINCT directory_id, directory_id, ''::BLOB, 0, 1::BIGINT FROM root
     UNION ALL
-    SELECT b.root_id, e.target, b.path || '/'::BLOB || e.name, b.depth + 1
+    SELECT b.root_id, e.target, b.path || '/'::BLOB || e.name, b.depth + 1,
+        row_number() OVER (PARTITION BY e.target ORDER BY b.root_id, b.path, e.name) AS next_occurrence
     FROM below b
     JOIN directory_entry e ON e.directory_id = b.directory_id
-    WHERE e.type = 'dir' AND b.depth < getvariable('max_depth')
+    WHERE e.type = 'dir' AND b.depth < getvariable('max_depth') AND b.occurrence <= getvariable('max_occurrences')
+    QUALIFY next_occurrence <= getvariable('max_occurrences') + 1
 )
-SELECT * FROM below;
+SELECT *, depth = getvariable('max_depth') AS at_limit, occurrence > getvariable('max_occurrences') AS beyond
+FROM below;
 
 -- Every file of every repository. A submodule (type 'rev') belongs to another repository.
 CREATE TEMP TABLE found AS
@@ -88,7 +96,8 @@ SELECT
     f.path || '/'::BLOB || e.name AS raw_path, f.depth,
     r.*,
     CASE
-        WHEN f.depth = getvariable('max_depth') THEN 'too_deep'
+        WHEN f.at_limit THEN 'too_deep'
+        WHEN f.beyond THEN 'too_frequent'
         WHEN e.type = 'rev' THEN 'submodule'
         WHEN e.perms = 40960 THEN 'symlink'
         WHEN r.repository_rank > 1 THEN 'duplicate_repository'
@@ -99,7 +108,7 @@ JOIN folder f ON f.root_id = r.directory_id
 JOIN directory_entry e ON e.directory_id = f.directory_id
 LEFT JOIN content c ON c.sha1_git = e.target
 LEFT JOIN (SELECT sha1_git, min(reason) AS reason FROM skipped_content GROUP BY sha1_git) s ON s.sha1_git = e.target
-WHERE e.type <> 'dir' OR f.depth = getvariable('max_depth');
+WHERE e.type <> 'dir' OR f.at_limit OR f.beyond;
 -- docs: end-traversal
 
 -- docs: start-exact

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from sc2lib.archive import sources, swhid, walk
 from sc2lib.archive.graph import GRAPH, Graph
-from sc2lib.archive.swhid import Branch
+from sc2lib.archive.swhid import Branch, Entry
 from sc2lib.tables import shard_of
+from tests.archive import naive_walk
+from tests.archive.random_graphs import random_graph
 
 LICENSES = (None, "MIT", "GPL-3.0-only")
 Tree = dict[bytes, tuple[int, str]]
@@ -65,7 +67,7 @@ PATHS = st.lists(NAMES, min_size=1, max_size=4).map(b"/".join)
 FOREST = st.lists(st.dictionaries(PATHS, st.sampled_from("xyz"), max_size=8), min_size=1, max_size=4)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=10)
 @given(FOREST, st.integers(1, 3))
 def test_the_walk_finds_what_a_naive_one_finds(forest: list[dict[bytes, str]], shards: int) -> None:
     graph = Graph()
@@ -88,6 +90,37 @@ def test_the_walk_finds_what_a_naive_one_finds(forest: list[dict[bytes, str]], s
         blobs = [blob_id for blob_id in shard["blob_id"].to_pylist() if blob_id]
         assert blobs == sorted(blobs)
         assert all(shard_of(blob_id, shards) == index for blob_id in blobs)
+
+
+SEEN = ("origin_url", "raw_path", "reason", "detail", "branch_name", "revision_id", "directory_id")
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 1 << 32), st.integers(1, 4), st.integers(1, 3))
+def test_the_walk_over_random_graphs_is_the_naive_one(seed: int, max_depth: int, max_occurrences: int) -> None:
+    """Visits, aliases, releases, roots, depth, the guard against skew, and both orders of keeping, row by row."""
+    graph, listed = random_graph(seed)
+    (found,) = walk.walk(graph, listed, 1, 100, max_depth, max_occurrences)
+    expected = naive_walk.walk(graph, listed, 100, max_depth, max_occurrences)
+    ours = [tuple(row[name] for name in SEEN) for row in found.to_pylist()]
+    theirs = [tuple(row.get(name) for name in SEEN) for row in expected]
+    assert sorted(ours, key=repr) == sorted(theirs, key=repr)
+
+
+def test_a_directory_that_occurs_too_often_is_cut_with_a_reason() -> None:
+    """Ten trees of ten entries each would spell ten thousand million files."""
+    graph = Graph()
+    target = Entry(b"x", swhid.FILE, blob(graph, "boom"))
+    entries = [target._replace(name=b"%d" % k) for k in range(10)]
+    for _ in range(9):
+        tree = graph.add_directory(entries)
+        entries = [Entry(b"%d" % k, swhid.DIRECTORY, tree) for k in range(10)]
+    graph.add_visit("u", "git", {b"HEAD": Branch("directory", graph.add_directory(entries))})
+    found = run(graph, [{"origin_url": "u", "repo_name": "r"}], max_occurrences=20)
+    reasons = [row["reason"] for row in found]
+    assert len(reasons) < 1000
+    assert set(reasons) == {None, "exact_duplicate", "too_frequent"}
+    assert reasons.count(None) == 1
 
 
 KEEP = [
