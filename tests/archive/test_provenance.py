@@ -11,13 +11,13 @@ def file(**changes: object) -> dict:
 
 
 def test_swh_model_reads_what_we_write() -> None:
-    read = QualifiedSWHID.from_string(provenance(file(path="/a;b%.py"), "https://pypi.org/project/rich/"))
+    read = QualifiedSWHID.from_string(str(provenance(file(path="/a;b%.py"), "https://pypi.org/project/rich/", (3, 9))))
     assert read.object_id.hex() == "1" * 40
     assert read.origin == "https://pypi.org/project/rich/"
     assert str(read.visit) == "swh:1:snp:" + "3" * 40
     assert str(read.anchor) == "swh:1:dir:" + "2" * 40
-    assert read.path == b"/a;b%.py"
+    assert (read.path, read.lines) == (b"/a;b%.py", (3, 9))
 
 
 def test_a_revision_is_the_better_anchor() -> None:
-    assert ";anchor=swh:1:rev:" + "4" * 40 in provenance(file(revision_id="4" * 40), "file:///x")
+    assert ";anchor=swh:1:rev:" + "4" * 40 in str(provenance(file(revision_id="4" * 40), "file:///x"))
