@@ -24,8 +24,6 @@ NOT_YET = {
     "04_near_deduplication",
     "05_redaction_and_malware",
     "06_decontamination",
-    "10_architecture",
-    "11_fused_attention",
     "12_pretraining",
     "18_benchmarks",
 }

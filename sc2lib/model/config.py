@@ -1,6 +1,7 @@
 """The shape of a StarCoder2 model, and what follows from it alone: parameters, FLOPs and cache bytes."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,11 @@ _PRESETS: dict[str, tuple[int, int, int, int, int, float, bool, float]] = {
     "7b": (32, 4608, 18432, 36, 4, 0.0147, True, 1e6),
     "15b": (40, 6144, 24576, 48, 4, 0.01275, False, 1e5),
 }
+
+_SHAPE_KNOBS = (
+    *("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads"),
+    *("tie_word_embeddings", "rope_theta"),
+)
 
 # What this implementation computes; a configuration that asks for something else is refused.
 _FIXED = {
@@ -163,6 +169,12 @@ class ModelConfig:
         return batch * tokens * per_token * bytes_per_element
 
     # --- construction and conversion
+
+    @classmethod
+    def from_knobs(cls, knobs: Mapping[str, Any]) -> "ModelConfig":
+        """The model of a profile: its knobs for the shape, the vocabulary and the context of the first stage."""
+        shape = {name: knobs[name] for name in _SHAPE_KNOBS}
+        return cls(vocab_size=knobs["vocabulary_size"], max_position_embeddings=knobs["sequence_length"], **shape)
 
     @classmethod
     def preset(cls, size: str, stage: str = "base") -> "ModelConfig":

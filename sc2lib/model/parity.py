@@ -1,5 +1,6 @@
 """Parity: the model against transformers' `Starcoder2ForCausalLM` with the same weights, number by number."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,8 +41,10 @@ def randomise(model: Starcoder2, seed: int, scale: float = 0.1) -> None:
 
 def reference(model: Starcoder2) -> Any:
     """The same weights in transformers' own class, read from the folder that `save_pretrained` writes."""
-    from transformers import Starcoder2ForCausalLM
-    from transformers.utils import logging
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tqdm misses the widgets it would draw its bars with
+        from transformers import Starcoder2ForCausalLM
+        from transformers.utils import logging
 
     logging.disable_progress_bar()
     with TemporaryDirectory() as folder:

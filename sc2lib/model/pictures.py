@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 
 from sc2lib import figures
 from sc2lib.model.attention import AttentionPlan
+from sc2lib.model.attention_cost import AttentionCost
 from sc2lib.model.config import ModelConfig
 from sc2lib.model.online_softmax import tile_is_empty
 from sc2lib.model.transformer import rope_frequencies
@@ -144,6 +146,34 @@ def mask_picture(axes: Any, plan: AttentionPlan, block: int) -> dict[str, int]:
     axes.set_ylabel("query position")
     axes.grid(False)
     return counts
+
+
+def mask_pictures(plans: Mapping[str, AttentionPlan], block: int) -> tuple[Figure, dict[str, dict[str, int]]]:
+    """`mask_picture` of each plan, side by side under its name, and the counts of tiles by name."""
+    fig, axes = figures.new(aspect=1.05, columns=len(plans), squeeze=False)
+    counts = {}
+    for ax, (name, plan) in zip(axes[0], plans.items(), strict=True):
+        counts[name] = mask_picture(ax, plan, block)
+        ax.set_title(name)
+    return fig, counts
+
+
+def attention_cost_curves(costs: Mapping[str, Sequence[AttentionCost]], names: Mapping[str, str], mark: int) -> Figure:
+    """Time and memory against length for each back end of `names` (back end to label); a line at `mark` tokens."""
+    fig, axes = figures.new(aspect=0.9, columns=2)
+    for backend, label in names.items():
+        tokens = [cost.length for cost in costs[backend]]
+        axes[0].plot(tokens, [1000 * cost.seconds for cost in costs[backend]], "o-", label=label)
+        axes[1].plot(tokens, [cost.peak_bytes for cost in costs[backend]], "o-", label=label)
+    lengths = sorted({cost.length for found in costs.values() for cost in found})
+    for ax, label in zip(axes, ("milliseconds", "peak memory"), strict=True):
+        ax.set(xscale="log", yscale="log", xlabel="tokens", ylabel=label)
+        ax.axvline(mark, color=figures.GREY, linestyle="--", linewidth=1)
+        ax.minorticks_off()
+        ax.set_xticks(lengths[::2], [f"{length:,}" for length in lengths[::2]])
+    figures.ticks(axes[1].yaxis, figures.size)
+    axes[0].legend()
+    return fig
 
 
 def _rectangle(corner: tuple[float, float], width: float, height: float, color: str) -> Any:

@@ -8,10 +8,6 @@ from sc2lib.corpus.fim import FimRates
 from sc2lib.model.config import ModelConfig
 from sc2lib.training.config import DataConfig, OptimizerConfig, RunConfig, TrainingConfig
 
-SHAPE = (
-    *("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads"),
-    *("tie_word_embeddings", "rope_theta"),
-)
 MACHINE = ("devices", "strategy", "precision", "threads", "checkpoint_every_steps")
 
 
@@ -25,9 +21,8 @@ def first_stage(knobs: Mapping[str, Any], tokens: Path, folder: Path) -> Trainin
         warmup_steps=knobs["warmup_steps"],
     )
     length = knobs["sequence_length"]
-    shape = {name: knobs[name] for name in SHAPE}
     return TrainingConfig(
-        model=ModelConfig(vocab_size=knobs["vocabulary_size"], max_position_embeddings=length, **shape),
+        model=ModelConfig.from_knobs(knobs),
         data=_data(knobs, tokens, length, knobs["batch_size"], knobs["micro_batch_size"], knobs["validation_windows"]),
         optimizer=optimizer,
         run=_run(knobs, folder, knobs["validate_every_steps"]),

@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from sc2lib.errors import InputError, ParameterError
 from sc2lib.model.config import ModelConfig
 from sc2lib.model.transformer import Starcoder2
+from sc2lib.workflow import profiles
 
 
 @pytest.mark.parametrize(("size", "count"), [("3b", 3_030_371_328), ("7b", 7_173_923_840), ("15b", 15_957_889_024)])
@@ -140,3 +141,14 @@ def test_kv_cache_of_the_paper_sizes():
     base, long = ModelConfig.preset("3b"), ModelConfig.preset("3b", stage="long")
     assert base.kv_cache_bytes() == 2 * 30 * 2 * 128 * 4096 * 2
     assert long.kv_cache_bytes(batch=4, length=16384) == 4 * base.kv_cache_bytes(length=4096)
+
+
+@pytest.mark.parametrize("profile", ["smoke", "laptop", "paper-3b", "paper-7b", "paper-15b"])
+def test_the_knobs_of_a_profile_give_its_model(profile):
+    knobs = profiles.load(profile)
+    config = ModelConfig.from_knobs(knobs)
+    assert (config.vocab_size, config.max_position_embeddings) == (knobs["vocabulary_size"], knobs["sequence_length"])
+    if profile.startswith("paper"):
+        published = ModelConfig.preset(profile.removeprefix("paper-"))
+        assert config.initializer_range == pytest.approx(published.initializer_range, rel=2e-3)  # rounded there
+        assert config.replace(initializer_range=published.initializer_range) == published
