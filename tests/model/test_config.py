@@ -150,5 +150,5 @@ def test_the_knobs_of_a_profile_give_its_model(profile):
     assert (config.vocab_size, config.max_position_embeddings) == (knobs["vocabulary_size"], knobs["sequence_length"])
     if profile.startswith("paper"):
         published = ModelConfig.preset(profile.removeprefix("paper-"))
-        assert config.initializer_range == pytest.approx(published.initializer_range, rel=2e-3)  # rounded there
+        assert config.initializer_range == pytest.approx(published.initializer_range, rel=5e-3)  # rounded there
         assert config.replace(initializer_range=published.initializer_range) == published
