@@ -21,7 +21,6 @@ NOT_YET = {
     "01_archive",
     "02_licenses_and_languages",
     "03_quality_filters",
-    "04_near_deduplication",
     "05_redaction_and_malware",
     "06_decontamination",
     "12_pretraining",

@@ -1,16 +1,13 @@
 """Which file of a group of near-duplicates stays: a total order, leader clustering, and the paper's closure."""
 
-from dataclasses import dataclass
-
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from sc2lib.curation.candidates import Floats, Pairs, jaccard_of_pairs
-from sc2lib.curation.shingles import Offsets, ShingleSets
+from sc2lib.curation.candidates import Floats, Pairs
+from sc2lib.curation.shingles import Offsets
 
 LICENSE_CLASSES = ("permissive", "no_license", "non_permissive")  # the first is preferred
 KEEPER_COLUMNS = (
@@ -93,33 +90,3 @@ def component_clusters(pairs: Pairs, rank: Offsets) -> Offsets:
     by_rank = np.empty(len(rank), np.int64)
     by_rank[rank] = np.arange(len(rank))
     return by_rank[best[labels]]
-
-
-def cluster_sizes(keeper: Offsets) -> npt.NDArray[np.int64]:
-    """Texts per cluster, largest first, clusters of one left out."""
-    sizes = np.bincount(keeper)
-    return np.sort(sizes[sizes > 1])[::-1]
-
-
-@dataclass(frozen=True)
-class Removal:
-    """What a way of clustering removes: texts, their bytes, the largest cluster, and how far keepers are."""
-
-    texts: int
-    bytes: int
-    largest_cluster: int
-    below_threshold: int
-    least_similarity: float
-
-
-def removal(keeper: Offsets, sets: ShingleSets, length_bytes: npt.NDArray[np.int64], threshold: float) -> Removal:
-    """Judge clusters by the exact similarity of each removed text to its keeper."""
-    gone = np.flatnonzero(keeper != np.arange(len(keeper)))
-    similarity = jaccard_of_pairs(Pairs(keeper[gone], gone), sets)
-    return Removal(
-        texts=len(gone),
-        bytes=int(length_bytes[gone].sum()),
-        largest_cluster=int(np.bincount(keeper).max(initial=0)),
-        below_threshold=int((similarity < threshold).sum()),
-        least_similarity=float(similarity.min(initial=1.0)),
-    )

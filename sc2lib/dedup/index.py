@@ -22,7 +22,7 @@ from sc2lib.errors import InputError, ParameterError
 
 def check(index: Path, options: DedupOptions) -> None:
     """Make a new index, or make sure that an existing one was made with the same options."""
-    if options.mode == "paper":
+    if not options.verifies:
         raise ParameterError("an index needs verified pairs: leave out --index, or choose --mode verified")
     path = index / "index.json"
     if not path.exists():

@@ -45,6 +45,7 @@ def read_range(layout: Layout, low: int, high: int) -> tuple[Hashes, Offsets]:
     return keys[shared], rows[order][shared]
 
 
+# docs: start-links
 def links(layout: Layout, keys: Hashes, rows: Offsets) -> tuple[Offsets, Offsets]:
     """Links (left, right) that connect all candidates of each bucket; `keys` are sorted."""
     starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])[: len(keys)])
@@ -52,7 +53,7 @@ def links(layout: Layout, keys: Hashes, rows: Offsets) -> tuple[Offsets, Offsets
     head = np.repeat(starts, sizes)
     member = np.flatnonzero(np.arange(len(keys)) != head)
     left, right = rows[head[member]], rows[member]
-    if layout.options.mode == "paper" or len(member) == 0:
+    if not layout.options.verifies or len(member) == 0:
         return left, right
     agree = agreeing(layout, left, right)
     keep = agree | (np.repeat(sizes, sizes)[member] > ENUMERATED)
@@ -64,6 +65,9 @@ def links(layout: Layout, keys: Hashes, rows: Offsets) -> tuple[Offsets, Offsets
     more_left, more_right = rows[first[different]], rows[second[different]]
     found = agreeing(layout, more_left, more_right)
     return np.concatenate([left[keep], more_left[found]]), np.concatenate([right[keep], more_right[found]])
+
+
+# docs: end-links
 
 
 def agreeing(layout: Layout, left: Offsets, right: Offsets) -> npt.NDArray[np.bool_]:

@@ -29,10 +29,10 @@ def resolve_group(task: tuple[Path, int, Path]) -> None:
     rank = keeper_order(members.order)
     earlier = members.rows < layout.first_new
     rank[np.lexsort((rank, ~earlier))] = np.arange(len(rank))  # what stayed in an earlier crawl stays
-    if layout.options.mode == "paper":
-        found = by_component(members, rank)
-    else:
+    if layout.options.verifies:
         found = by_leader(members, rank, layout.options.threshold, layout.options.agreement_floor)
+    else:
+        found = by_component(members, rank)
     gone = np.flatnonzero((found.keeper != np.arange(len(rank))) & ~earlier)
     names = members.order["blob_id"].combine_chunks()
     removals = [

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sc2lib.errors import ParameterError
 
-MODES = ("verified", "paper")
+MODES = ("verified", "components", "paper")
 SCOPES = ("language", "all")
 DEVIATIONS = 5.0  # a pair at the threshold falls below the agreement floor once in three million times
 
@@ -14,8 +14,9 @@ DEVIATIONS = 5.0  # a pair at the threshold falls below the agreement floor once
 class DedupOptions:
     """How files are compared. Raises ParameterError for values that cannot work.
 
-    ``verified``: a file leaves only for a file that stays and is verified to be similar. ``paper``: connected
-    components of unverified candidates, hashed as the published code does.
+    ``verified``: a file leaves only for a file that stays and is verified to be similar. ``components``: connected
+    components of unverified candidates, one file of each stays. ``paper``: the same, with words and hashes as in the
+    published code.
     """
 
     threshold: float = 0.7  # smallest Jaccard similarity
@@ -41,12 +42,17 @@ class DedupOptions:
         return self.bands * self.rows
 
     @property
+    def verifies(self) -> bool:
+        """Whether a removal needs an exact similarity."""
+        return self.mode == "verified"
+
+    @property
     def agreement_floor(self) -> int:
         """Positions in which candidates must agree, five standard deviations below the threshold's expectation.
 
-        A cheap first look at 1 byte a position, before the shingle sets are compared; 0 in the mode ``paper``.
+        A cheap first look at 1 byte a position, before the shingle sets are compared; 0 where nothing is verified.
         """
-        if self.mode == "paper":
+        if not self.verifies:
             return 0
         deviation = math.sqrt(self.threshold * (1.0 - self.threshold) / self.positions)
         return max(0, math.floor(self.positions * (self.threshold - DEVIATIONS * deviation)))

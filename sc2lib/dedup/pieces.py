@@ -46,6 +46,10 @@ class ShardPiece:
         """Rows of the FILES shard."""
         return pq.read_metadata(self.files).num_rows
 
+    def names(self) -> pa.ChunkedArray:
+        """The blob of every file."""
+        return pq.read_table(self.files, columns=["blob_id"], partitioning=None)["blob_id"]
+
     def read(self) -> Documents:
         """The files in order, with the texts of their blobs."""
         columns = [*KEEPER.names, "language"]

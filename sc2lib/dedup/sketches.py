@@ -51,7 +51,7 @@ def write_sketches(
         folder,
         order,
         keys=keys,
-        agreement=agreement[:, :0] if options.mode == "paper" else agreement,
+        agreement=agreement if options.verifies else agreement[:, :0],
         has_shingles=has_shingles,
         sorted_keys=flat[by_key],
         sorted_rows=rows,

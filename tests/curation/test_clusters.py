@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sc2lib.curation.candidates import Pairs
-from sc2lib.curation.clusters import Removal, cluster_sizes, component_clusters, keeper_order, leader_clusters, removal
-from sc2lib.curation.shingles import ShingleSets
+from sc2lib.curation.clusters import component_clusters, keeper_order, leader_clusters
 from sc2lib.tables import FILES
 
 BEST = {
@@ -115,14 +114,3 @@ def test_components_keep_their_best_ranked_text(graph):
             groups[text] = merged
     pairs = Pairs(*np.array(list(found), np.int64).reshape(-1, 2).T)
     assert component_clusters(pairs, rank).tolist() == [min(group, key=rank.__getitem__) for group in groups]
-
-
-def test_sizes_leave_single_texts_out():
-    assert cluster_sizes(np.array([0, 0, 2, 3, 3, 3])).tolist() == [3, 2]
-
-
-def test_a_removal_is_judged_by_the_similarity_to_the_keeper():
-    sets = ShingleSets(np.array([1, 2, 3, 1, 2, 3, 4, 1, 9], np.uint64), np.array([0, 3, 7, 9]))
-    sizes = np.array([30, 40, 50])
-    assert removal(np.array([0, 0, 0]), sets, sizes, 0.7) == Removal(2, 90, 3, 1, 0.25)
-    assert removal(np.array([0, 1, 2]), sets, sizes, 0.7) == Removal(0, 0, 1, 0, 1.0)

@@ -1,0 +1,49 @@
+"""What near-deduplication of a larger corpus would cost, from what a run measured. Nothing here is deterministic."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sc2lib.dedup.engine import Mapper
+from sc2lib.dedup.options import DedupOptions
+
+STACK_V2_BYTES = 67.5e12  # The Stack v2 before near-deduplication, all languages (V: data card)
+
+
+@dataclass
+class Meter:
+    """A mapper that notes the wall time of every step, by label."""
+
+    mapper: Mapper
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def __call__(self, function: Callable[[Any], Any], items: Sequence[Any], label: str) -> Any:
+        started = time.perf_counter()
+        result = self.mapper(function, items, label)
+        self.seconds[label] = self.seconds.get(label, 0.0) + time.perf_counter() - started
+        return result
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A step scaled to another corpus: core hours, and terabytes written."""
+
+    step: str
+    megabytes_per_core_second: float
+    core_hours: float
+
+
+def estimates(
+    seconds: dict[str, float], measured_bytes: float, cores: int, corpus_bytes: float = STACK_V2_BYTES
+) -> list[Estimate]:
+    """Each step in proportion to the bytes of text. The join and the verification grow with the duplicates as well."""
+    return [
+        Estimate(step, measured_bytes / 1e6 / (wall * cores), wall * cores / measured_bytes * corpus_bytes / 3600)
+        for step, wall in seconds.items()
+    ]
+
+
+def sketch_bytes(options: DedupOptions) -> int:
+    """Bytes on disk for a file: keys by row and sorted with their rows, a byte a position, and a flag."""
+    return options.bands * (8 + 8 + 4) + options.positions + 1
