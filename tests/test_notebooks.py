@@ -24,7 +24,6 @@ NOT_YET = {
     "05_redaction_and_malware",
     "06_decontamination",
     "12_pretraining",
-    "18_benchmarks",
 }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from sc2lib import figures
 from sc2lib.errors import InputError
 from sc2lib.files import sha256
 from sc2lib.workflow.manifest import Manifest
@@ -50,6 +51,13 @@ def costs(manifests: Mapping[str, Manifest]) -> pa.Table:
             }
         )
     return pa.Table.from_pylist(rows, schema=COSTS)
+
+
+def described(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """A COSTS row for a reader: stage, time, share, peak memory, files, rows and bytes written."""
+    time, share = figures.duration(row["wall_seconds"]), figures.percent(row["share"])
+    memory, written = (figures.size(row[name]) for name in ("peak_memory_bytes", "bytes"))
+    return row["stage"], time, share, memory, row["files"], row["rows"], written
 
 
 def rates(manifests: Mapping[str, Manifest]) -> pa.Table:

@@ -1,6 +1,7 @@
 """Figures of the evaluation chapters: verdicts, scores, holes that were filled, bits, and what a run cost."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from sc2lib import figures
 from sc2lib.evaluation.compression import MODES
 from sc2lib.evaluation.judge import Status
 from sc2lib.evaluation.pass_at_k import bootstrap_interval, pass_at_k
+from sc2lib.evaluation.peers import Comparison
 
 # HumanEval pass@1 in percent by parameters, as the model cards and the public leaderboard give it (V).
 STARCODER2_HUMANEVAL = {"3B": (3.03e9, 31.7), "7B": (7.17e9, 35.4), "15B": (15.96e9, 46.3)}
@@ -107,4 +109,48 @@ def bits_bars(bits: pd.DataFrame, languages: Sequence[str]) -> Figure:
     axes[0].set(yticks=range(len(languages)), yticklabels=languages)
     axes[0].invert_yaxis()
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(bits.columns))
+    return fig
+
+
+def cost_bars(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Wall time and peak memory of COSTS rows, one bar each per stage."""
+    names = [row["stage"].replace("_", " ") for row in rows]
+    fig, (left, right) = figures.new(columns=2, aspect=0.3 + 0.065 * len(names), sharey=True)
+    left.barh(names, [row["wall_seconds"] for row in rows], color=figures.BLUE)
+    right.barh(names, [row["peak_memory_bytes"] / 2**20 for row in rows], color=figures.ORANGE)
+    left.invert_yaxis()
+    for ax, label in ((left, "wall time, s"), (right, "peak memory, MiB")):
+        ax.set_xlabel(label)
+        ax.grid(axis="y", visible=False)
+    return fig
+
+
+def flow_bars(flow: Mapping[str, float]) -> Figure:
+    """Bytes of text that each stage let through."""
+    fig, ax = figures.new(aspect=0.45)
+    bars = ax.barh([name.replace("_", " ") for name in flow], list(flow.values()), color=figures.GREEN)
+    ax.bar_label(bars, [figures.size(value) for value in flow.values()], padding=3, color=figures.GREY)
+    ax.invert_yaxis()
+    figures.ticks(ax.xaxis, figures.size)
+    ax.grid(axis="y", visible=False)
+    ax.set(xlabel="text kept", xlim=(0, 1.15 * max(flow.values(), default=1)))
+    return fig
+
+
+def peer_ratios(comparisons: Sequence[Comparison]) -> Figure:
+    """Time of every peer over ours, on a logarithmic axis: blue where we are faster, red where the peer is.
+
+    The line through a dot spans the fastest and the slowest call of the peer.
+    """
+    shown = [(found.ours, peer) for found in comparisons for peer in found.peers]
+    fig, ax = figures.new(aspect=0.15 + 0.06 * max(1, len(shown)))
+    for row, (ours, peer) in enumerate(shown):
+        color = figures.RED if peer["ratio"] < 1 else figures.BLUE
+        span = [peer[name] / ours["seconds"] for name in ("seconds_low", "seconds_high")]
+        ax.plot(span, [row, row], color=figures.GREY, linewidth=1)
+        ax.plot(peer["ratio"], row, "o", color=color)
+    ax.axvline(1, color=figures.GREY, linestyle=":")
+    ax.set_yticks(range(len(shown)), [f"{peer['what']}: {peer['contender']}" for _, peer in shown])
+    ax.set(xscale="log", xlabel="time of the peer over ours", ylim=(len(shown) - 0.5, -0.5))
+    figures.ticks(ax.xaxis, figures.number)
     return fig

@@ -5,7 +5,9 @@ import pytest
 from sc2lib.evaluation.pictures import (
     STARCODER2_HUMANEVAL,
     bits_bars,
+    cost_bars,
     estimator_means,
+    flow_bars,
     infilling_by_language,
     score_and_size,
     status_bars,
@@ -50,3 +52,12 @@ def test_every_coder_has_a_bar_in_every_mode():
     assert (first.get_title(loc="left"), second.get_title(loc="left")) == ("per file", "concatenated")
     assert [bar.get_width() for bar in first.patches] == [4, 2, 8, 6]
     assert [bar.get_width() for bar in second.patches] == [3, 1, 7, 5]
+
+
+def test_costs_and_flow_have_a_bar_for_each_stage():
+    rows = [{"stage": f"0{n}_a", "wall_seconds": n, "peak_memory_bytes": n * 2**20} for n in (1, 2)]
+    left, right = cost_bars(rows).axes
+    assert [bar.get_width() for bar in left.patches] == [bar.get_width() for bar in right.patches] == [1, 2]
+    axes = flow_bars({"01_archive": 2_000_000, "02_rest": 500}).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["2.00 MB", "500 B"]
+    assert flow_bars({}).axes[0].get_xlim()[1] > 0
