@@ -85,6 +85,16 @@ def parser() -> argparse.ArgumentParser:
     _dedup_options(dedup)
     dedup.set_defaults(function=_dedup)
 
+    gharchive = commands.add_parser("gharchive", help="hourly GHArchive files to stars, forks, branch and licence")
+    gharchive.add_argument("hours", type=Path, nargs="+", metavar="FILE|DIR", help="hourly .json.gz files, or folders")
+    gharchive.add_argument("--out", type=Path, required=True, metavar="FILE", help="Parquet file to write")
+    gharchive.set_defaults(function=_gharchive)
+
+    opt_out = commands.add_parser("opt-out", help="take repositories out of a finished run, tokens included")
+    opt_out.add_argument("list", type=Path, metavar="LIST", help="owners, owner/repository or SWHIDs, one a line")
+    _run_options(opt_out)
+    opt_out.set_defaults(function=_opt_out)
+
     doctor = commands.add_parser("doctor", help="show what this machine has and what that allows")
     doctor.set_defaults(function=_doctor)
     return top
@@ -194,6 +204,32 @@ def _book(options: argparse.Namespace) -> int:
     for label, words in results(run.manifests()):
         _say(f"  {label:12s} {words}")
     _say(f"the book is at {page} ({time.perf_counter() - started:.0f} s)")
+    return OK
+
+
+def _gharchive(options: argparse.Namespace) -> int:
+    from sc2lib.archive import gharchive
+
+    found = gharchive.build(options.hours, options.out, _say)
+    _say(
+        f"{found.repositories:,} repositories from {found.events:,} events in {found.hours} files "
+        f"({found.lines:,} lines, {found.bad_lines:,} of them no event) are in {options.out}"
+    )
+    return OK
+
+
+def _opt_out(options: argparse.Namespace) -> int:
+    from sc2lib.archive.opt_out import OptOut
+    from sc2lib.attribution.opt_out_replay import replay
+
+    run, _ = _where(options)
+    done = replay(run, OptOut.read(options.list), _say)
+    for table, rows in done.rows.items():
+        _say(f"  {table:45s} {rows:9,} rows dropped")
+    for split, tokens in done.tokens.items():
+        _say(f"  {split + '.bin':45s} {tokens:9,} tokens dropped")
+    if done.stale:
+        _say(f"to be made again, with what is left: {', '.join(done.stale)}")
     return OK
 
 

@@ -7,36 +7,48 @@ or a `ForkEvent` (``payload.forkee``, the new fork).
 """
 
 import gzip
+import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
+from sc2lib import files
 from sc2lib.errors import InputError
 from sc2lib.tables import TIMESTAMP
 
+# The columns that `repository_table` reads, under The Stack v2's names.
 REPOSITORIES = pa.schema(
     [
+        ("repo_name", pa.string()),
+        ("github_id", pa.int64()),
+        ("star_events_count", pa.int64()),
+        ("fork_events_count", pa.int64()),
+        ("default_branch", pa.string()),
+        ("gha_license_id", pa.string()),
+        ("gha_event_created_at", TIMESTAMP),
+        ("gha_created_at", TIMESTAMP),
+        ("gha_language", pa.string()),
+    ]
+)
+# One row per repository and hour: counts, the last event, and the latest description with the moment it was logged.
+HOUR = pa.schema(
+    [
+        ("github_id", pa.int64()),
         ("full_name", pa.string()),
         ("stars", pa.int64()),
         ("forks", pa.int64()),
         ("default_branch", pa.string()),
         ("license", pa.string()),
-        ("latest_event", TIMESTAMP),
-        ("github_id", pa.int64()),
         ("language", pa.string()),
         ("created_at", TIMESTAMP),
-    ]
-)
-# One row per repository and hour: counts, and the latest description with the moment it was logged.
-HOUR = pa.schema(
-    [
-        *REPOSITORIES,
+        ("latest_event", TIMESTAMP),
         ("described", TIMESTAMP),
         ("event_id", pa.int64()),
     ]
@@ -92,18 +104,20 @@ def read_hour(path: Path) -> Hour:
 # docs: start-merge
 MERGE = """
 SELECT
-    arg_max(full_name, (coalesce(described, latest_event), event_id)) AS full_name,
-    sum(stars)::BIGINT AS stars,
-    sum(forks)::BIGINT AS forks,
-    arg_max(default_branch, (described, event_id)) FILTER (described IS NOT NULL) AS default_branch,
-    arg_max_null(license, (described, event_id)) FILTER (described IS NOT NULL) AS license,
-    coalesce(max(described), max(latest_event)) AS latest_event,
+    arg_max(full_name, (coalesce(described, latest_event), event_id)) AS repo_name,
     github_id,
-    arg_max_null(language, (described, event_id)) FILTER (described IS NOT NULL) AS language,
-    arg_max(created_at, (described, event_id)) FILTER (described IS NOT NULL) AS created_at
+    sum(stars)::BIGINT AS star_events_count,
+    sum(forks)::BIGINT AS fork_events_count,
+    arg_max(default_branch, (described, event_id)) FILTER (described IS NOT NULL) AS default_branch,
+    arg_max_null(license, (described, event_id)) FILTER (described IS NOT NULL) AS gha_license_id,
+    coalesce(max(described), max(latest_event)) AS gha_event_created_at,
+    arg_max(created_at, (described, event_id)) FILTER (described IS NOT NULL) AS gha_created_at,
+    arg_max_null(language, (described, event_id)) FILTER (described IS NOT NULL) AS gha_language
 FROM hour
 GROUP BY github_id
-ORDER BY github_id
+-- a name that was given up and taken again belongs to the repository that was seen last
+QUALIFY row_number() OVER (PARTITION BY repo_name ORDER BY gha_event_created_at DESC, github_id DESC) = 1
+ORDER BY repo_name
 """
 # docs: end-merge
 
@@ -115,6 +129,48 @@ def merge(tables: Iterable[pa.Table]) -> pa.Table:
         database.execute("SET TimeZone = 'UTC'")
         database.register("hour", hour)
         return database.sql(MERGE).to_arrow_table().cast(REPOSITORIES)
+
+
+class Built(NamedTuple):
+    """What a build read and made."""
+
+    hours: int
+    lines: int
+    events: int
+    bad_lines: int
+    repositories: int
+
+
+def build(paths: Iterable[Path], out: Path, say: Callable[[str], None] = lambda text: None) -> Built:
+    """Write the REPOSITORIES table of hourly files; an interrupted build goes on with the first hour that is missing.
+
+    Each hour's table waits in a folder beside `out` until all are there, so memory holds one hour at a time and the
+    union is DuckDB's, which spills to disk.
+    """
+    waiting = out.with_name(f"{out.name}.hours")
+    found = hours(paths)
+    counts = [0, 0, 0]
+    parts = []
+    for number, path in enumerate(found, 1):
+        part = waiting / f"{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:24]}.parquet"
+        if not part.exists():
+            hour = read_hour(path)
+            told = {b"counts": json.dumps(hour[1:]).encode()}
+            files.write_parquet(part, hour.table.replace_schema_metadata(told))
+            say(f"[{number}/{len(found)}] {path.name}: {hour.events:,} events, {hour.bad_lines} bad lines")
+        kept = json.loads(pq.read_schema(part).metadata[b"counts"])
+        for index, own in enumerate(kept):
+            counts[index] += own
+        parts.append(str(part))
+    with duckdb.connect() as database:
+        database.execute("SET TimeZone = 'UTC'")
+        database.execute("SET temp_directory = ?", [str(waiting / ".spill")])
+        database.execute("CREATE VIEW hour AS SELECT * FROM read_parquet(" + repr(parts) + ")")
+        table = database.sql(MERGE).to_arrow_table().cast(REPOSITORIES)
+    files.write_parquet(out, table)
+    files.remove(waiting)
+    lines, events, bad_lines = counts
+    return Built(len(found), lines, events, bad_lines, table.num_rows)
 
 
 def _count(rows: dict[int, dict[str, Any]], event: dict[str, Any]) -> int:

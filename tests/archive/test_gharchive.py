@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sc2lib.archive import gharchive
+from sc2lib.archive import gharchive, repository_table, sources
 from sc2lib.errors import InputError
 
 NOON = "2023-09-06T12:00:00Z"
@@ -64,17 +65,17 @@ def test_stars_forks_and_the_latest_description(tmp_path: Path) -> None:
     found = read(first, second)
     assert read(second, first) == found and set(found) == {1, 2}
     assert found[1] == {
-        "full_name": "ada/machine",  # renamed: the stars of both names count
-        "stars": 2,
-        "forks": 1,
-        "default_branch": "main",
-        "license": "NOASSERTION",
-        "latest_event": dt.datetime(2023, 9, 6, 13, 10, tzinfo=dt.UTC),
+        "repo_name": "ada/machine",  # renamed: the stars of both names count
         "github_id": 1,
-        "language": "C",
-        "created_at": dt.datetime(2020, 1, 1, tzinfo=dt.UTC),
+        "star_events_count": 2,
+        "fork_events_count": 1,
+        "default_branch": "main",
+        "gha_license_id": "NOASSERTION",
+        "gha_event_created_at": dt.datetime(2023, 9, 6, 13, 10, tzinfo=dt.UTC),
+        "gha_created_at": dt.datetime(2020, 1, 1, tzinfo=dt.UTC),
+        "gha_language": "C",
     }
-    assert (found[2]["stars"], found[2]["default_branch"], found[2]["license"]) == (0, "trunk", None)
+    assert (found[2]["star_events_count"], found[2]["default_branch"], found[2]["gha_license_id"]) == (0, "trunk", None)
 
 
 def test_a_licence_that_was_taken_away_is_gone(tmp_path: Path) -> None:
@@ -83,7 +84,7 @@ def test_a_licence_that_was_taken_away_is_gone(tmp_path: Path) -> None:
         hour(tmp_path / "1.json.gz", pull(old, "2023-01-01T00:00:00Z")),
         hour(tmp_path / "2.json.gz", pull(new, "2023-01-02T00:00:00Z")),
     ]
-    assert read(*paths)[1]["license"] is None
+    assert read(*paths)[1]["gha_license_id"] is None
 
 
 def test_bad_lines_are_counted_and_the_others_count(tmp_path: Path) -> None:
@@ -103,11 +104,26 @@ def test_bad_lines_are_counted_and_the_others_count(tmp_path: Path) -> None:
     assert found.table["stars"].to_pylist() == [1]
 
 
+def test_a_name_taken_again_and_the_table_as_the_archive_reads_it(tmp_path: Path) -> None:
+    path = hour(
+        tmp_path / "a.json.gz",
+        star(1, "Ada/engine", "2023-09-06T12:00:00Z"),
+        pull(described(2, "Ada/engine", "trunk"), "2023-09-06T12:30:00Z"),
+    )
+    gharchive.build([path], tmp_path / "table.parquet")
+    listed = pa.Table.from_pylist([{"repo_name": "Ada/engine", "visit_type": "stack_v2"}], schema=sources.REPOSITORY)
+    (row,) = repository_table.enrich(listed, str(tmp_path / "table.parquet")).to_pylist()
+    assert (row["github_id"], row["default_branch"], row["gha_license_id"]) == (2, "trunk", "MIT")
+    assert row["star_events_count"] == 0
+
+
 def test_events_from_before_2015(tmp_path: Path) -> None:
     event = {"type": "WatchEvent", "created_at": "2012-03-11T00:00:00-08:00"}
     event |= {"repository": {"id": 5, "name": "engine", "owner": "ada"}}
     row = read(hour(tmp_path / "a.json.gz", event))[5]
-    assert row["full_name"] == "ada/engine" and row["latest_event"] == dt.datetime(2012, 3, 11, 8, tzinfo=dt.UTC)
+    assert row["repo_name"] == "ada/engine" and row["gha_event_created_at"] == dt.datetime(
+        2012, 3, 11, 8, tzinfo=dt.UTC
+    )
 
 
 @pytest.mark.parametrize(
@@ -129,6 +145,32 @@ def test_folders_and_files(tmp_path: Path) -> None:
         gharchive.hours([empty])
 
 
+def test_a_build_goes_on_where_it_was_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "it's hours"
+    folder.mkdir()
+    events = [pull(described(n, f"a/{n}"), number=n) for n in range(1, 7)]
+    for number in range(3):
+        hour(folder / f"{number}.json.gz", *events[2 * number : 2 * number + 2], star(1, "a/1"), b"bad")
+    whole = gharchive.build([folder], tmp_path / "whole.parquet")
+    assert whole == (3, 12, 9, 3, 6)
+    read_one, seen = gharchive.read_hour, []
+
+    def stop_at_the_last(path: Path) -> gharchive.Hour:
+        seen.append(path.name)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return read_one(path)
+
+    monkeypatch.setattr(gharchive, "read_hour", stop_at_the_last)
+    with pytest.raises(KeyboardInterrupt):
+        gharchive.build([folder], tmp_path / "again.parquet")
+    assert not (tmp_path / "again.parquet").exists()
+    assert gharchive.build([folder], tmp_path / "again.parquet") == whole
+    assert seen == ["0.json.gz", "1.json.gz", "2.json.gz", "2.json.gz"]
+    assert (tmp_path / "again.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
+    assert not list(tmp_path.glob("*.hours"))
+
+
 @settings(max_examples=15, deadline=None)
 @given(
     events=st.lists(st.tuples(st.booleans(), st.integers(1, 4), st.integers(0, 59)), max_size=30),
@@ -148,4 +190,4 @@ def test_counts_equal_a_naive_count_however_the_hours_are_cut(
     expected: dict[int, list[int]] = {}
     for is_star, repo, _ in events:
         expected.setdefault(repo, [0, 0])[not is_star] += 1
-    assert {repo: [row["stars"], row["forks"]] for repo, row in found.items()} == expected
+    assert {repo: [row["star_events_count"], row["fork_events_count"]] for repo, row in found.items()} == expected

@@ -1,0 +1,131 @@
+"""Opt-out: owners, repositories and objects whose owners do not want them here (reference sheet, section 8).
+
+A list is a text file with one entry a line: an owner (``ada``), a repository (``ada/engine``), or a core SWHID
+(``swh:1:cnt:...``); ``#`` starts a comment. An owner stands for every repository below it, a directory for
+every file below it, a content for every copy of it. Names are compared without regard to case, as GitHub does.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sc2lib.archive.swhid import Swhid
+from sc2lib.errors import InputError, ParameterError
+
+RUN_FILE = "opt_out.txt"  # in the folder of a run: what was replayed on it holds for whatever it makes again
+_NAME = re.compile(r"[^\s/]+(/[^\s/]+)*")
+
+
+@dataclass(frozen=True)
+class OptOut:
+    """What is not to be used: `names` in lower case (owners and repositories) and `objects` (core SWHIDs)."""
+
+    names: frozenset[str] = frozenset()
+    objects: frozenset[Swhid] = frozenset()
+
+    @classmethod
+    def read(cls, *paths: Path | str | None) -> Self:
+        """The union of some lists; None and a run's own list that does not exist are empty.
+
+        Raises InputError with file and line for an entry that is neither a name nor a core SWHID.
+        """
+        names, objects = set(), set()
+        for path in paths:
+            if path is None or (Path(path).name == RUN_FILE and not Path(path).exists()):
+                continue
+            for number, entry in _entries(Path(path)):
+                try:
+                    if entry.startswith("swh:"):
+                        objects.add(Swhid.parse(entry))
+                        continue
+                except ParameterError as error:
+                    raise InputError(f"{path}, line {number}: {error}") from error
+                name = entry.removeprefix("https://github.com/").removesuffix(".git").strip("/").lower()
+                if not _NAME.fullmatch(name):
+                    raise InputError(f"{path}, line {number}: {entry!r} is no owner, owner/repository or core SWHID")
+                names.add(name)
+        return cls(frozenset(names), frozenset(objects))
+
+    def __bool__(self) -> bool:
+        return bool(self.names or self.objects)
+
+    def lines(self) -> list[str]:
+        """The entries, sorted, as a list holds them."""
+        return sorted([*self.names, *map(str, self.objects)])
+
+    def has_repository(self, name: str | None, html_url: str | None = None) -> bool:
+        """Whether a repository, or the owner above it, is on the list."""
+        paths = [name or "", *(["/".join(html_url.rstrip("/").split("/")[-2:])] if html_url else [])]
+        for path in paths:
+            parts = path.lower().split("/")
+            if any("/".join(parts[:end]) in self.names for end in range(1, len(parts) + 1)):
+                return True
+        return False
+
+    def repositories(self, listed: pa.Table) -> pa.Table:
+        """A REPOSITORY table without the repositories of the list; InputError when none is left."""
+        if not self.names:
+            return listed
+        rows = zip(listed["repo_name"].to_pylist(), listed["html_url"].to_pylist())
+        kept = listed.filter(pa.array([not self.has_repository(*row) for row in rows], pa.bool_()))
+        if not kept.num_rows:
+            raise InputError(f"all {listed.num_rows} repositories of the source have opted out; choose another source")
+        return kept
+
+    def objects_of(self, graph: Mapping[str, pa.Table]) -> dict[str, set[str]]:
+        """The identifiers to drop by column of FILES: contents (those below directories too), revisions, snapshots."""
+        by_kind = {
+            kind: {one.hash for one in self.objects if one.kind == kind} for kind in ("cnt", "dir", "rev", "rel")
+        }
+        releases = graph["release"]
+        named = releases.filter(pc.is_in(releases["id"], pa.array(sorted(by_kind["rel"]), pa.string())))
+        for kind, target in zip(named["target_type"].to_pylist(), named["target"].to_pylist()):
+            by_kind.setdefault({"directory": "dir", "revision": "rev", "content": "cnt"}.get(kind, kind), set()).add(
+                target
+            )
+        return {
+            "content_id": by_kind["cnt"] | _below(graph["directory_entry"], by_kind["dir"]),
+            "revision_id": by_kind["rev"],
+            "snapshot_id": {one.hash for one in self.objects if one.kind == "snp"},
+        }
+
+    def files(self, tables: Iterable[pa.Table], graph: Mapping[str, pa.Table]) -> list[pa.Table]:
+        """Tables with the columns of FILES without the files of the list's objects."""
+        tables = list(tables)
+        if not self.objects:
+            return tables
+        dropped = self.objects_of(graph)
+        for column, identifiers in dropped.items():
+            values = pa.array(sorted(identifiers), pa.string())
+            tables = [table.filter(pc.invert(pc.is_in(table[column], values))) for table in tables]
+        return tables
+
+
+def _entries(path: Path) -> list[tuple[int, str]]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"the opt-out list {path} cannot be read: {error}") from error
+    entries = ((number, line.partition("#")[0].strip()) for number, line in enumerate(lines, 1))
+    return [(number, entry) for number, entry in entries if entry]
+
+
+def _below(directory_entry: pa.Table, roots: set[str]) -> set[str]:
+    """Identifiers of all contents below some directories."""
+    if not roots:
+        return set()
+    with duckdb.connect() as database:
+        database.register("entry", directory_entry)
+        database.register("root", pa.table({"id": sorted(roots)}))
+        rows = database.sql(
+            "WITH RECURSIVE below(id) AS (SELECT id FROM root UNION SELECT e.target FROM below b "
+            "JOIN entry e ON e.directory_id = b.id WHERE e.type = 'dir') "
+            "SELECT DISTINCT e.target FROM below b JOIN entry e ON e.directory_id = b.id WHERE e.type = 'file'"
+        ).fetchall()
+    return {row[0] for row in rows}
