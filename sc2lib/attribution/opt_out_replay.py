@@ -109,7 +109,10 @@ def _remembered(run: RunDirectory, targets: Targets) -> Targets:
         documents = {(document, name) for document, name in before[-1]}
         names, blobs, origins = map(set, before[:3])
         targets = Targets(
-            targets.repositories | names, targets.blobs | blobs, targets.origins | origins, targets.documents | documents
+            targets.repositories | names,
+            targets.blobs | blobs,
+            targets.origins | origins,
+            targets.documents | documents,
         )
     lists = [sorted(targets.repositories), sorted(targets.blobs), sorted(targets.origins)]
     documents_now = sorted(targets.documents, key=lambda row: (row[0], row[1] or ""))
