@@ -31,12 +31,19 @@ class Directory:
         self.folder = folder_of(url)
 
     def visit(self, graph: Graph) -> None:
-        """Add every file of the folder; what cannot be read is added to ``skipped`` with the reason."""
+        """Add every file of the folder; what cannot be read is added to ``skipped`` with the reason.
+
+        Raises InputError when the folder itself is gone.
+        """
         files, empty = {}, []
         for path, error, is_empty in disk.walk(self.folder):
             if is_empty:
                 empty.append(path)
                 continue
+            if error is not None and not path:
+                raise InputError(
+                    f"{os.fsdecode(self.folder)!r} vanished during the walk: {disk.reason(error)}"
+                ) from error
             try:
                 if error is not None:
                     raise error

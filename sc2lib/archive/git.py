@@ -1,4 +1,4 @@
-"""The source ``git``: local repositories, bare or not, read without a checkout.
+"""The source ``git``: repositories, local (bare or not) or behind a URL, read without a checkout.
 
 Only the default branch at its last commit is read, as in the paper; the snapshot still names every branch and tag.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from sc2lib.archive import git_history, git_objects, git_trees
+from sc2lib.archive import git_history, git_objects, git_remote, git_trees
 from sc2lib.archive.directory import file_url, folder_of
 from sc2lib.archive.graph import Graph
 from sc2lib.archive.swhid import Branch
@@ -21,17 +21,32 @@ _DEPTH = 3  # a folder of repositories is searched this deep
 
 
 class GitRepository:
-    """An origin that is a local repository, bare or not."""
+    """An origin that is a git repository; one behind a URL is fetched into the cache by its visit."""
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.folder = folder_of(url)
+        self.is_remote = git_remote.is_url(url)
+        self.folder = os.fsencode(git_remote.folder_of(url)) if self.is_remote else folder_of(url)
 
     def visit(self, graph: Graph) -> None:
         """Add the snapshot of all branches and tags, what they point at, and the files of the default branch.
 
         Raises InputError when git cannot read the repository or its default branch has no commit.
         """
+        if self.is_remote:
+            _, commit, branches = git_remote.fetch(self.url)
+        else:
+            commit, branches = self._local_branches()
+        with git_objects.ObjectReader(self.folder) as reader:
+            self._add_tips(graph, reader, [*branches.values(), Branch("revision", commit)])
+            root = git_history.add_revision(graph, commit, reader.read(commit))
+            if root is None:
+                raise InputError(f"the commit {commit} of {os.fsdecode(self.folder)!r} names no tree; run git fsck")
+            git_trees.add_tree(graph, reader, self.url, root)
+        graph.add_visit(self.url, "git", branches)
+
+    def _local_branches(self) -> tuple[str, dict[bytes, Branch]]:
+        """HEAD's commit, and every branch and tag."""
         if problem := unusable(self.folder):
             raise InputError(problem)
         branches: dict[bytes, Branch] = {}
@@ -44,13 +59,7 @@ class GitRepository:
         commit = git_objects.run(self.folder, "rev-parse", "--verify", "HEAD^{commit}").strip().decode()
         named = head is not None and head.encode() in branches
         branches[b"HEAD"] = Branch("alias", head.encode()) if head and named else Branch("revision", commit)
-        with git_objects.ObjectReader(self.folder) as reader:
-            self._add_tips(graph, reader, [*branches.values(), Branch("revision", commit)])
-            root = git_history.add_revision(graph, commit, reader.read(commit))
-            if root is None:
-                raise InputError(f"the commit {commit} of {os.fsdecode(self.folder)!r} names no tree; run git fsck")
-            git_trees.add_tree(graph, reader, self.url, root)
-        graph.add_visit(self.url, "git", branches)
+        return commit, branches
 
     def _add_tips(self, graph: Graph, reader: git_objects.ObjectReader, branches: Iterable[Branch]) -> None:
         """Add the revision or release at the end of every branch, and the revision behind a release."""
@@ -130,27 +139,79 @@ def find(folder: Path, depth: int = _DEPTH) -> Iterator[Path]:
                 yield from find(child, depth - 1)
 
 
-def repositories(folders: list[Path]) -> Iterator[dict[str, Any]]:
-    """The rows of REPOSITORY for every repository at or below the folders.
+def places(source_path: str) -> list[str]:
+    """Folders and URLs of a `source_path`: separated by commas, or one a line in a text file (``#`` for remarks).
 
-    InputError when a folder holds no usable repository; one bad repository among good ones is listed, and its
-    visit fails.
+    Folders may also be separated as on the system's search path. A folder whose own name holds a comma is one place.
     """
-    for folder in folders:
-        if not folder.is_dir():
-            raise InputError(f"source_path {str(folder)!r} does not exist or is no folder; give a repository's folder")
-        found = list(find(folder))
-        if not found:
-            raise InputError(
-                f"no git repository at or below {str(folder)!r} ({_DEPTH} levels searched); "
-                "give a repository's folder, or use source=directory for plain files"
-            )
-        problems = (unusable(os.fsencode(path.resolve())) for path in found)
-        first = next(problems)
-        if first is not None and all(problems):
-            raise InputError(first)
-        for path in found:
-            yield _describe(path, folder)
+    path = Path(source_path)
+    if path.is_file():
+        lines = (line.split(" #")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
+        named = [line for line in lines if line and not line.startswith("#")]
+        found = [line if git_remote.is_url(line) else str(path.parent / line) for line in named]
+    elif path.exists():
+        found = [source_path]
+    else:
+        parts = [part.strip() for part in source_path.split(",") if part.strip()]
+        found = [
+            place
+            for part in parts
+            for place in ([part] if git_remote.is_url(part) else part.split(os.pathsep))
+            if place
+        ]
+    if not found:
+        raise InputError(f"source_path {source_path!r} names no repository; write one a line")
+    return list(dict.fromkeys(found))
+
+
+def repositories(given: Iterable[str | Path]) -> Iterator[dict[str, Any]]:
+    """The rows of REPOSITORY for every URL, and every repository at or below the folders.
+
+    InputError when a folder holds no usable repository or no URL answers; one bad repository among good ones is
+    listed, and its visit fails.
+    """
+    problems: list[InputError] = []
+    found = 0
+    for place in given:
+        if git_remote.is_url(str(place)):
+            row, problem = _describe_remote(git_remote.address(str(place)))
+            problems += [problem] if problem else []
+            rows: Iterable[dict[str, Any]] = [row]
+        else:
+            rows = _below(Path(place))
+        for row in rows:
+            found += 1
+            yield row
+    if problems and len(problems) == found:
+        raise problems[0]
+
+
+def _below(folder: Path) -> Iterator[dict[str, Any]]:
+    if not folder.is_dir():
+        raise InputError(f"source_path {str(folder)!r} does not exist or is no folder; give a repository's folder")
+    found = list(find(folder))
+    if not found:
+        raise InputError(
+            f"no git repository at or below {str(folder)!r} ({_DEPTH} levels searched); "
+            "give a repository's folder, or use source=directory for plain files"
+        )
+    problems = (unusable(os.fsencode(path.resolve())) for path in found)
+    first = next(problems)
+    if first is not None and all(problems):
+        raise InputError(first)
+    for path in found:
+        yield _describe(path, folder)
+
+
+def _describe_remote(url: str) -> tuple[dict[str, Any], InputError | None]:
+    page, name = web_address(url)
+    row = {"origin_url": url, "repo_name": name or url.partition("://")[2], "visit_type": "git", "html_url": page}
+    try:
+        remote = git_remote.ask(url)
+    except InputError as error:
+        return row, error
+    branch = remote.head.removeprefix("refs/heads/") if remote.head else "HEAD"
+    return row | {"version": remote.commit, "default_branch": branch}, None
 
 
 def _describe(path: Path, below: Path) -> dict[str, Any]:

@@ -90,15 +90,18 @@ def list_origins(
 ) -> pa.Table:
     """The REPOSITORY table of a source, sorted by name.
 
-    `source_path` holds one or more folders separated by ``os.pathsep`` (sources ``directory`` and ``git``), or lists
-    of distributions (``registry``; none: the one that comes with the book); `include` holds patterns of repository
-    names of `PROJECTS` separated by commas (``pypi/rich,pypi/jupyter*``); the other sources take what their path names.
+    `source_path` holds one or more folders separated by ``os.pathsep`` (sources ``directory`` and ``graph``),
+    repositories and URLs (``git``, see `git.places`), or lists of distributions (``registry``; none: the one that comes
+    with the book); `include` holds patterns of repository names of `PROJECTS` separated by commas
+    (``pypi/rich,pypi/jupyter*``); the other sources take what their path names.
     `repositories_table` is a file that knows stars, forks, default branches and licences (`repository_table`).
     `source_rows` and `content_bucket` belong to the published tables (``stack_v2``, ``stack_v3``).
     Raises InputError when a folder cannot be used or no origin is left, ParameterError for settings that clash.
     """
     if source in published.COLUMNS:
         rows = list(published.repositories(source, source_path, source_rows, content_bucket))
+    elif source == "git" and source_path:
+        rows = list(git.repositories(git.places(source_path)))
     else:
         folders = _folders(source, source_path)
         rows = list(_LISTERS[source](folders))

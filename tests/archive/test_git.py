@@ -146,7 +146,6 @@ def test_repositories_without_commits_or_not_there(repository, tmp_path: Path) -
         (unborn.folder, "has no commits on its default branch"),
         (tmp_path / "plain", "no git repository at or below"),
         (tmp_path / "missing", "does not exist"),
-        ("https://github.com/python/cpython", "git clone --bare"),
     ):
         with pytest.raises(InputError, match=message) as caught:
             sources.list_origins("git", str(path))
