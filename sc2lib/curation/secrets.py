@@ -172,7 +172,7 @@ def repeats(text: str, secrets: Sequence[Span]) -> Iterator[Span]:
 
 def load_rules(document: str) -> tuple[list[SecretRule], list[str]]:
     """Rules and placeholders of a YAML document in the format of ``secret_rules.yaml``."""
-    table = yaml.safe_load(document)
+    table = yaml.load(document, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # seven times faster, where it exists
     rules = []
     for entry in table["rules"]:
         values: dict[str, Any] = dict(entry)
