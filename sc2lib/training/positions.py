@@ -2,6 +2,8 @@
 
 import itertools
 import math
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -93,6 +95,11 @@ def measured_losses(
     """`window_losses` on the CPU at the precision of training, [windows, T], the same bits in every run."""
     with settings(threads, deterministic=True):
         return window_losses(model, windows, size=size, context=autocast("cpu", precision), cut=cut)
+
+
+def write_losses(path: Path, *arguments: Any, **keywords: Any) -> None:
+    """Write what `measured_losses` returns for the arguments as a NumPy file, to be kept when a run is killed."""
+    np.save(path, measured_losses(*arguments, **keywords))
 
 
 def position_bins(length: int, count: int = 14) -> np.ndarray:

@@ -17,6 +17,7 @@ from sc2lib.training.positions import (
     position_bins,
     reshaped,
     wavelengths,
+    write_losses,
 )
 from sc2lib.training.validation import ValidationWindows
 
@@ -96,4 +97,6 @@ def test_measured_losses_repeat_and_obey_the_cut(model: Starcoder2, tmp_path: Pa
     cut = measured_losses(model, windows, 1, "32-true", cut=8)
     assert np.array_equal(whole, again) and whole.shape == cut.shape == (4, 32)
     assert whole[:, :8] == pytest.approx(cut[:, :8], abs=1e-5)
+    write_losses(tmp_path / "cut.npy", model, windows, 1, "32-true", cut=8)
+    assert np.array_equal(np.load(tmp_path / "cut.npy"), cut)
     assert np.abs(whole[:, 8:] - cut[:, 8:]).max() > 1e-3
