@@ -5,7 +5,11 @@ import importlib
 from pathlib import Path
 
 HERE = Path(__file__).parent
-NAMES = sorted(path.stem for path in HERE.glob("*.py") if path.stem not in {"__init__", "__main__", "harness"})
+NAMES = sorted(
+    path.stem
+    for path in HERE.glob("*.py")
+    if path.stem not in {"__init__", "__main__", "harness"} and not path.stem.endswith("_worker")
+)
 
 
 def main() -> None:

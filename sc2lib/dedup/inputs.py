@@ -1,17 +1,21 @@
 """Anyone's data: Parquet and JSON Lines files, cut into pieces, with columns that are named or guessed."""
 
+import contextlib
 import gzip
-import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import xxhash
 import zstandard
 
 from sc2lib import files
@@ -98,6 +102,14 @@ def open_parquet(path: Path) -> pq.ParquetFile:
 
 
 @dataclass(frozen=True)
+class Written:
+    """The name and the bytes of text of every row of a piece."""
+
+    names: pa.ChunkedArray
+    length_bytes: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class ParquetPiece:
     """Some row groups of a Parquet file."""
 
@@ -125,9 +137,12 @@ class ParquetPiece:
         table = self.table([name for name in names if name in wanted])
         return documents(table, self.columns, self.file.path, self.first_row)
 
-    def write_kept(self, keep: pa.Array, target: Path) -> None:
+    def write_kept(self, keep: pa.Array, target: Path) -> Written:
         """Write the rows that stay, as they are."""
-        files.write_parquet(target.with_suffix(".parquet"), self.table().filter(keep))
+        table = self.table()
+        files.write_parquet(target.with_suffix(".parquet"), table.filter(keep))
+        names = names_of(table, self.columns, self.file.path, self.first_row)
+        return Written(names, pc.fill_null(pc.binary_length(table[self.columns.text]), 0).to_numpy())
 
 
 @dataclass(frozen=True)
@@ -165,11 +180,13 @@ class LinesPiece:
             raise InputError(f"{self.file.path}: values of one column differ in type ({error})") from error
         return documents(table, self.columns, self.file.path, self.first_row)
 
-    def write_kept(self, keep: pa.Array, target: Path) -> None:
+    def write_kept(self, keep: pa.Array, target: Path) -> Written:
         """Write the lines that stay, byte for byte."""
         kept = [line for line, stays in zip(self.lines(), keep.to_pylist()) if stays]
         with files.atomic(target.with_suffix(".jsonl")) as temporary:
             temporary.write_bytes(b"".join(line + b"\n" for line in kept))
+        documents = self.read()
+        return Written(documents.order["blob_id"], pc.binary_length(documents.texts).to_numpy())
 
 
 InputPiece = ParquetPiece | LinesPiece
@@ -180,30 +197,39 @@ def documents(table: pa.Table, columns: Columns, where: Path, first_row: int) ->
     text = table[columns.text]
     if not (pa.types.is_string(text.type) or pa.types.is_large_string(text.type) or pa.types.is_null(text.type)):
         raise InputError(f"{where}: column {columns.text!r} is {text.type}, not text; name the text with --text")
-    texts = pc.fill_null(text.cast(pa.large_string()), "").combine_chunks()
-    if isinstance(texts, pa.ChunkedArray):
-        texts = pa.concat_arrays(texts.chunks) if texts.num_chunks else pa.array([], pa.large_string())
-    order = {}
-    for field in KEEPER:
-        try:
-            order[field.name] = table[field.name].cast(field.type) if field.name in table.column_names else None
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            order[field.name] = None
-    if columns.id is not None:
-        names = table[columns.id].cast(pa.string()).to_pylist()
-    else:
-        names = [None] * len(texts)
-    names = [name if name is not None else f"{where.name}#{first_row + row}" for row, name in enumerate(names)]
-    order["blob_id"] = pa.array(names, pa.string())
-    digests = pa.array([hashlib.sha1(one.as_py().encode()).hexdigest() for one in texts], pa.string())
-    order["path"] = digests if order["path"] is None else pc.coalesce(order["path"], digests)
-    filled = {
-        field.name: pa.nulls(len(texts), field.type) if order[field.name] is None else order[field.name]
-        for field in KEEPER
-    }
+    chunks = pc.fill_null(text.cast(pa.large_string()), "")
+    texts = pa.concat_arrays(chunks.chunks) if chunks.num_chunks else pa.array([], pa.large_string())
+    order = {field.name: _cast(table, field) for field in KEEPER}
+    order["blob_id"] = names_of(table, columns, where, first_row)
+    order["path"] = pc.coalesce(order["path"], _digests(texts))
     nobody = pa.chunked_array([pa.nulls(len(texts), pa.string())])
     languages = table[columns.language].cast(pa.string()) if columns.language in table.column_names else nobody
-    return Documents(texts, languages, pa.table(filled, schema=KEEPER))
+    return Documents(texts, languages, pa.table(order, schema=KEEPER))
+
+
+def names_of(table: pa.Table, columns: Columns, where: Path, first_row: int) -> pa.ChunkedArray:
+    """The id of every row; the file and the row's number where there is none."""
+    numbers = pa.array(np.arange(first_row, first_row + table.num_rows)).cast(pa.string())
+    places = pc.binary_join_element_wise(f"{where.name}#", numbers, "")
+    if columns.id is None:
+        return pa.chunked_array([places])
+    return pc.coalesce(table[columns.id].cast(pa.string()), places)
+
+
+def _cast(table: pa.Table, field: pa.Field) -> pa.Array | pa.ChunkedArray:
+    """A column as a KEEPER column; null if it is not there or means something else."""
+    if field.name in table.column_names:
+        with contextlib.suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            return table[field.name].cast(field.type)
+    return pa.nulls(table.num_rows, field.type)
+
+
+def _digests(texts: pa.Array) -> pa.Array:
+    if len(texts) == 0:
+        return pa.array([], pa.string())
+    data = memoryview(texts.buffers()[2] or b"")
+    offsets = np.frombuffer(texts.buffers()[1], np.int64)[texts.offset : texts.offset + len(texts) + 1].tolist()
+    return pa.array([xxhash.xxh3_128_hexdigest(data[start:stop]) for start, stop in pairwise(offsets)], pa.string())
 
 
 def cut(file: InputFile, columns: Columns, plain: Path) -> Iterator[InputPiece]:

@@ -79,7 +79,7 @@ def agreeing(layout: Layout, left: Offsets, right: Offsets) -> npt.NDArray[np.bo
         rows, places = np.unique(np.concatenate(pair), return_inverse=True)
         sketches = layout.gather("agreement", rows)
         a, b = np.split(places, 2)
-        common = (sketches[a] == sketches[b]).sum(axis=1)
+        common = np.count_nonzero(sketches[a] == sketches[b], axis=1)
         result[start : start + CHUNK] = common >= layout.options.agreement_floor
     return result[inverse]
 

@@ -74,7 +74,7 @@ def by_leader(members: Members, rank: Offsets, threshold: float, floor: int) -> 
         met = {other for key in keys[file] for other in buckets.get(key, ())}
         near = np.array(sorted(met, key=rank.__getitem__), np.int64)
         near = near[np.minimum(sizes[near], sizes[file]) >= threshold * np.maximum(sizes[near], sizes[file])]
-        near = near[(members.agreement[near] == members.agreement[file]).sum(axis=1) >= floor]
+        near = near[np.count_nonzero(members.agreement[near] == members.agreement[file], axis=1) >= floor]
         best = 0.0
         for other in near.tolist():
             similarity = exact_jaccard(members.sets[file], members.sets[other])
@@ -108,5 +108,5 @@ def exact_jaccard(a: Hashes, b: Hashes) -> float:
     """Jaccard similarity of two sorted sets of hashes, one merge."""
     merged = np.concatenate([a, b])
     merged.sort(kind="stable")  # two ascending runs: a single merge
-    common = int((merged[1:] == merged[:-1]).sum())
+    common = int(np.count_nonzero(merged[1:] == merged[:-1]))
     return common / max(len(merged) - common, 1)

@@ -113,18 +113,12 @@ def _compute(request: Request, out: Path, found: list[Any], columns: Columns, be
 def write_piece(task: tuple[InputPiece, pa.Table, Path, int]) -> tuple[int, int]:
     """Write what stays of a piece, and its clusters; returns bytes of text before and after."""
     piece, removals, out, number = task
-    documents = piece.read()
-    keep = np.ones(len(documents.texts), bool)
+    keep = np.ones(piece.count(), bool)
     keep[removals["row"].to_numpy()] = False
-    piece.write_kept(pa.array(keep), out / "kept" / f"part-{number:05d}")
-    clusters = clusters_of_piece(documents.order["blob_id"], removals)
+    written = piece.write_kept(pa.array(keep), out / "kept" / f"part-{number:05d}")
+    clusters = clusters_of_piece(written.names, removals)
     files.write_parquet(out / "clusters" / f"part-{number:05d}.parquet", _renamed(clusters))
-    lengths = np.array([0]) if not len(keep) else np.diff(_offsets(documents.texts))
-    return int(lengths.sum()), int(lengths[keep].sum()) if len(keep) else 0
-
-
-def _offsets(texts: pa.Array) -> Any:
-    return np.frombuffer(texts.buffers()[1], np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    return int(written.length_bytes.sum()), int(written.length_bytes[keep].sum())
 
 
 def _renamed(table: pa.Table) -> pa.Table:

@@ -145,7 +145,8 @@ def test_impossible_requests_are_refused(tmp_path, capsys):
 
 
 def test_a_second_crawl_is_compared_with_the_first_without_reading_it(tmp_path):
-    first, second = CORPUS[::2], CORPUS[1::2] + CORPUS[:4]
+    unheard = " ".join(f"unheard{number}" for number in range(60))
+    first, second = CORPUS[::2], (*CORPUS[1::2], *CORPUS[:4], unheard, unheard + " of")
     index = tmp_path / "index"
     one = write_parquet(tmp_path / "one.parquet", first, stars=[0] * len(first))
     assert dedup(one, "--out", tmp_path / "out-1", "--index", index) == 0
