@@ -5,7 +5,7 @@ licence files of a repository are those among the kept files and among the remov
 all copies of a blob, and each text is read once.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import asdict
 
 import pyarrow as pa
@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from sc2lib import tables
 from sc2lib.curation.columns import contents_of, replace_columns
 from sc2lib.curation.languages import label_languages
+from sc2lib.curation.license_names import NOASSERTION
 from sc2lib.curation.license_texts import Match
 from sc2lib.curation.licenses import (
     NON_PERMISSIVE_TYPE,
@@ -128,3 +129,15 @@ def label_files(files: pa.Table, contents: pa.Table, base_paths: pa.Table) -> tu
         ]
     )
     return kept, removed.sort_by([("blob_id", "ascending")])
+
+
+# Who decides a file's class, by what its repository states about itself.
+DECIDERS = {None: "licence files: nothing stated", NOASSERTION: "licence files: statement unclear"}
+STATEMENT = "the repository's statement"
+
+
+def count_deciders(kept: pa.Table, refused: pa.Table) -> dict[tuple[str, str], int]:
+    """Files by who decided their class and by class; `refused` are the files that left for their licence."""
+    stated = kept["gha_license_id"].to_pylist() + refused["gha_license_id"].to_pylist()
+    types = kept["license_type"].to_pylist() + [NON_PERMISSIVE_TYPE] * refused.num_rows
+    return dict(Counter((DECIDERS.get(name, STATEMENT), one) for name, one in zip(stated, types, strict=True)))

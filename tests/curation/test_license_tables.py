@@ -6,6 +6,7 @@ from sc2lib.curation.license_tables import (
     LICENSE_FILES,
     LICENSE_MATCHES,
     assign_licenses,
+    count_deciders,
     find_license_files,
     gather_base_paths,
     label_files,
@@ -106,3 +107,19 @@ def test_every_file_is_kept_or_has_a_reason() -> None:
         {"blob_id": "b3", "reason": "non_permissive", "detail": "MPL-2.0"},
         {"blob_id": "b4", "reason": "non_permissive", "detail": "NOASSERTION"},
     ]
+
+
+def test_who_decided_is_counted_by_class() -> None:
+    kept = pa.Table.from_pylist(
+        [
+            {"gha_license_id": "MIT", "license_type": "permissive"},
+            {"gha_license_id": None, "license_type": "no_license"},
+        ],
+        tables.FILES,
+    )
+    refused = pa.Table.from_pylist([{"gha_license_id": "NOASSERTION"}, {"gha_license_id": "NOASSERTION"}], tables.FILES)
+    assert count_deciders(kept, refused) == {
+        ("the repository's statement", "permissive"): 1,
+        ("licence files: nothing stated", "no_license"): 1,
+        ("licence files: statement unclear", "non_permissive"): 2,
+    }

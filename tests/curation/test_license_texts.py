@@ -1,4 +1,5 @@
 import itertools
+from typing import Any
 
 import pytest
 
@@ -126,3 +127,26 @@ def test_an_independent_classifier_agrees() -> None:
     for name in names:
         text = "Some project, by some people.\n\n" + texts[name]
         assert {match.id for match in other.identify_license(text)} == {name} == found(text)
+
+
+def test_steps_are_bounded_and_the_best_licenses_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = "\n\n".join(list(reference_texts().values())[:40])
+    everything = found(bundle)
+    searched: list[int] = []
+    windows = license_texts._windows
+
+    def counting(places: license_texts.Places, *rest: Any) -> Any:
+        searched.append(len(places))
+        return windows(places, *rest)
+
+    monkeypatch.setattr(license_texts, "_windows", counting)
+    monkeypatch.setattr(license_texts, "MOST_STEPS", 10_000)
+    some = found(bundle)
+    assert some and some < everything
+    assert sum(searched[:-1]) <= 10_000
+
+
+def test_a_shingle_is_looked_at_so_often_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(license_texts, "MOST_REPEATS", 3)
+    matches = match_texts("\n\nNext:\n".join([reference_texts()["ISC"]] * 6), THRESHOLD)
+    assert [match.license for match in matches] == ["ISC"] * 3
