@@ -23,7 +23,6 @@ NOT_YET = {
     "03_quality_filters",
     "05_redaction_and_malware",
     "06_decontamination",
-    "12_pretraining",
 }
 
 

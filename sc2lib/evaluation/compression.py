@@ -15,16 +15,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-import torch.nn.functional as F
 import zstandard
 
 from sc2lib.files import write_parquet
 from sc2lib.model.transformer import Starcoder2
 from sc2lib.tokenizer.encoding import Tokenizer
+from sc2lib.training.validation import token_losses
 
 FILE_SEPARATOR = "<file_sep>"
 MODES = ("per_file", "concatenated")
-CHUNK_LOGITS = 1 << 24
 
 COMPRESSION = pa.schema(
     [
@@ -72,23 +71,13 @@ def texts_of(files: pa.Table, language: str, limit_bytes: int) -> list[str]:
 
 
 # docs: start-bits
-@torch.inference_mode()
-def token_losses(model: Starcoder2, windows: Sequence[np.ndarray]) -> list[np.ndarray]:
+def ragged_losses(model: Starcoder2, windows: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Loss in nats of each token but the first, for windows of token ids of any lengths, as one batch."""
-    device = model.output_weight_VE.device
-    length = max(map(len, windows))
-    tokens_BT = np.zeros((len(windows), length), np.int64)  # padding on the right is never seen by causal attention
-    for row, window in enumerate(windows):
+    tokens_BT = np.zeros((len(windows), max(map(len, windows))), np.int64)
+    for row, window in enumerate(windows):  # padding on the right is never seen by causal attention
         tokens_BT[row, : len(window)] = window
-    tokens = torch.from_numpy(tokens_BT).to(device)
-    x_NE = model.hidden(tokens[:, :-1]).flatten(0, 1)
-    targets_N = tokens[:, 1:].flatten()
-    step = max(1, CHUNK_LOGITS // model.config.vocab_size)
-    losses = [
-        F.cross_entropy(F.linear(x, model.output_weight_VE).float(), target, reduction="none")
-        for x, target in zip(x_NE.split(step), targets_N.split(step), strict=True)
-    ]
-    losses_BT = torch.cat(losses).reshape(len(windows), length - 1).cpu().numpy()
+    tokens = torch.from_numpy(tokens_BT).to(model.output_weight_VE.device)
+    losses_BT = token_losses(model, tokens[:, :-1], tokens[:, 1:]).cpu().numpy()
     return [row[: len(window) - 1] for row, window in zip(losses_BT, windows)]
 
 
@@ -107,7 +96,7 @@ def model_bits(
     windows = [window for stream in streams for window in _windows(stream, context)]
     bits, count = 0.0, 0
     for batch in _batches(windows, batch_tokens):
-        for window, losses in zip(batch, token_losses(model, batch), strict=True):
+        for window, losses in zip(batch, ragged_losses(model, batch), strict=True):
             paid = window[1:] != separator[0]
             bits += float(losses[paid].sum(dtype=np.float64)) / math.log(2)
             count += int(paid.sum())

@@ -11,6 +11,8 @@ from typing import Any
 import psutil
 import torch
 
+from sc2lib.model.config import ModelConfig
+
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 LARGEST = 2**31 - 1
 
@@ -84,3 +86,15 @@ def memory_bytes(device: torch.device | str = "cpu") -> int:
     if torch.device(device).type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
     return int(psutil.Process().memory_info().rss)
+
+
+def utilisation(model: ModelConfig, length: int, tokens_per_second: float, peak_flops: float) -> dict[str, float]:
+    """Model FLOPs utilisation, 0 to 1, counting attention as "causal" (visible keys) and as "dense" (all keys).
+
+    `length` is the sequence in tokens, `peak_flops` the FLOP/s of all devices together.
+    """
+    counted = {"causal": True, "dense": False}
+    return {
+        name: tokens_per_second * model.flops_per_token(length, windowed) / peak_flops
+        for name, windowed in counted.items()
+    }

@@ -9,8 +9,10 @@ import pyarrow.compute as pc
 from matplotlib.figure import Figure
 
 from sc2lib import figures
+from sc2lib.training.config import TrainingConfig
 from sc2lib.training.positions import binned
 from sc2lib.training.scaling import TrainingMemory, compute_optimal, six_nd
+from sc2lib.training.validation import LabelledLoss
 
 
 def running_mean(values: np.ndarray, width: int) -> np.ndarray:
@@ -41,6 +43,30 @@ def loss_curve(metrics: pa.Table, lines: Mapping[str, float]) -> Figure:
     ax.set(xlabel="tokens", ylabel="loss, nats per token")
     figures.ticks(ax.xaxis, figures.count)
     ax.legend()
+    return fig
+
+
+def learning_rate_curve(config: TrainingConfig) -> Figure:
+    """Learning rate of every step of a run against tokens."""
+    steps = np.arange(config.optimizer.steps)
+    rates = [config.optimizer.learning_rate_at(int(step)) for step in steps]
+    fig, ax = figures.new(aspect=0.35)
+    ax.plot((steps + 1) * config.data.tokens_per_step, rates)
+    ax.set(xlabel="tokens", ylabel="learning rate", ylim=(0, None))
+    figures.ticks(ax.xaxis, figures.count)
+    return fig
+
+
+def label_bars(rows: Sequence[LabelledLoss], average: float) -> Figure:
+    """Bits per byte of each label, the smallest on top; a dotted line at `average`."""
+    chosen = sorted(rows, key=lambda row: row.bits_per_byte)
+    fig, ax = figures.new(aspect=0.1 + 0.035 * len(chosen))
+    bars = ax.barh([row.label for row in chosen], [row.bits_per_byte for row in chosen])
+    ax.bar_label(bars, fmt="{:.2f}", padding=3, color=figures.GREY)
+    ax.axvline(average, color=figures.GREY, linestyle=":")
+    ax.invert_yaxis()
+    ax.grid(axis="y", visible=False)
+    ax.set(xlabel="bits per byte of held-out text (dotted: all together)")
     return fig
 
 

@@ -3,12 +3,13 @@
 Shape suffixes: B windows · T tokens of a window · V vocabulary
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -49,12 +50,12 @@ class ValidationWindows:
 # docs: start-token-losses
 @torch.no_grad()
 def token_losses(model: Starcoder2, tokens_BT: Tensor, targets_BT: Tensor) -> Tensor:
-    """Negative log-likelihood of every target in nats, fp32, [B, T]."""
-    x_BTE = model.hidden(tokens_BT)
-    rows = max(1, LOGITS // (x_BTE.shape[1] * model.config.vocab_size))
+    """Negative log-likelihood of every target in nats, fp32, [B, T]; the logits of a few tokens exist at a time."""
+    x_NE = model.hidden(tokens_BT).flatten(0, 1)
+    step = max(1, LOGITS // model.config.vocab_size)
     losses = [
-        F.cross_entropy(F.linear(x, model.output_weight_VE).float().flatten(0, 1), targets.flatten(), reduction="none")
-        for x, targets in zip(x_BTE.split(rows), targets_BT.split(rows), strict=True)
+        F.cross_entropy(F.linear(x, model.output_weight_VE).float(), targets, reduction="none")
+        for x, targets in zip(x_NE.split(step), targets_BT.flatten().split(step), strict=True)
     ]
     return torch.cat(losses).view(targets_BT.shape)
     # docs: end-token-losses
@@ -126,3 +127,9 @@ def by_label(losses: np.ndarray, lengths: np.ndarray, labels: np.ndarray) -> lis
     nats = np.bincount(inverse, losses.ravel(), len(names))
     rows = [LabelledLoss(str(name), int(tokens[k]), int(text_bytes[k]), float(nats[k])) for k, name in enumerate(names)]
     return sorted(rows, key=lambda row: (-row.tokens, row.label))
+
+
+def label_table(rows: Sequence[LabelledLoss]) -> pa.Table:
+    """The rows as a table: label, tokens, text_bytes and nats."""
+    names = ("label", "tokens", "text_bytes", "nats")
+    return pa.table({name: [getattr(row, name) for row in rows] for name in names})

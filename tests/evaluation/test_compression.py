@@ -15,8 +15,8 @@ from sc2lib.evaluation.compression import (
     bits_one_by_one,
     compression_rows,
     model_bits,
+    ragged_losses,
     texts_of,
-    token_losses,
 )
 from sc2lib.evaluation.document_files import DOCUMENT_FILES
 
@@ -25,7 +25,7 @@ DATA = inspect.getsource(inspect).encode()
 
 def test_losses_of_a_padded_batch_equal_the_logits_one_by_one(model):
     windows = [np.array([1, 5, 9, 300, 7]), np.array([44, 2]), np.array([400, 401, 402])]
-    for window, losses in zip(windows, token_losses(model, windows), strict=True):
+    for window, losses in zip(windows, ragged_losses(model, windows), strict=True):
         tokens = torch.from_numpy(window)[None]
         log_p = model(tokens).log_softmax(dim=2)[0]
         expected = [-log_p[i, window[i + 1]].item() for i in range(len(window) - 1)]
@@ -57,7 +57,7 @@ def test_what_comes_before_the_window_changes_nothing(model, tokenizer):
     tail = np.arange(100, 100 + context)
     streams = [np.concatenate([head, tail]) for head in (first, second)]
     windows = [stream[-context:] for stream in streams]
-    losses = token_losses(model, windows)
+    losses = ragged_losses(model, windows)
     assert np.array_equal(losses[0], losses[1])
 
 

@@ -8,12 +8,14 @@ from sc2lib.training.pictures import (
     budgets,
     difference_curves,
     gradient_curve,
+    label_bars,
     loss_by_position_curves,
     loss_curve,
     memory_bars,
     running_mean,
 )
 from sc2lib.training.scaling import TrainingMemory, compute_optimal, six_nd
+from sc2lib.training.validation import LabelledLoss
 
 
 def test_running_mean_equals_the_loop() -> None:
@@ -51,3 +53,11 @@ def test_budgets_lie_on_lines_of_equal_cost() -> None:
     full, hollow = (line.get_xydata()[0] for line in axes.lines if len(line.get_xydata()) == 1)
     assert six_nd(*hollow) == pytest.approx(six_nd(*full)) and hollow[1] == pytest.approx(20 * hollow[0])
     assert tuple(hollow) == compute_optimal(six_nd(3e9, 3.3e12))
+
+
+def test_labels_are_drawn_from_the_easiest() -> None:
+    rows = [LabelledLoss("C", 10, 20, 30.0), LabelledLoss("JSON", 10, 40, 10.0)]
+    (ax,) = label_bars(rows, 1.5).axes
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["JSON", "C"]
+    assert [bar.get_width() for bar in ax.patches] == pytest.approx([row.bits_per_byte for row in rows[::-1]])
+    assert ax.yaxis_inverted() and list(ax.lines[0].get_xdata()) == [1.5, 1.5]

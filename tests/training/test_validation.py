@@ -7,7 +7,14 @@ from sc2lib.model.config import ModelConfig
 from sc2lib.model.transformer import Starcoder2
 from sc2lib.tokenizer.encoding import Tokenizer
 from sc2lib.training import validation
-from sc2lib.training.validation import ValidationWindows, by_label, byte_lengths, token_losses, window_losses
+from sc2lib.training.validation import (
+    ValidationWindows,
+    by_label,
+    byte_lengths,
+    label_table,
+    token_losses,
+    window_losses,
+)
 from tests.training.conftest import VOCABULARY, Corpus
 
 
@@ -58,6 +65,9 @@ def test_labels_add_up_to_the_whole(corpus: Corpus, model: Starcoder2) -> None:
     assert [row.label for row in rows] == ["rest", "third"]
     assert sum(row.tokens for row in rows) == losses.size == 6 * 64
     assert sum(row.text_bytes for row in rows) == lengths.sum()
+    table = label_table(rows)
+    assert table.column_names == ["label", "tokens", "text_bytes", "nats"]
+    assert table.to_pylist() == [vars(row) for row in rows]
     mean = sum(row.loss * row.tokens for row in rows) / losses.size
     assert mean == pytest.approx(losses.mean())
     assert rows[0].bits_per_byte == pytest.approx(rows[0].nats / np.log(2) / rows[0].text_bytes)
