@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from sc2lib import files
 from sc2lib.archive.opt_out import RUN_FILE, OptOut
+from sc2lib.corpus import data_card
 from sc2lib.errors import StageError
 from sc2lib.tokenizer.token_files import SPLITS
 from sc2lib.workflow import manifest as manifests
@@ -87,6 +88,9 @@ def replay(run: RunDirectory, opt_out: OptOut, say: Callable[[str], None] = lamb
                 rows |= {f"{stage}/{name}": count for name, count in _sweep(folder).items() if count}
             _blank(run.notebook(stage))
         for stage in chosen:
+            if (run.stage(stage) / "README.md").exists():
+                contact = run.manifests()[stage].params.get("opt_out_contact")
+                data_card.write(run.stage(stage) / "README.md", run.path, stage, contact)
             _sign(run, stage, merged)
         stale = _discard(run, chosen)
         files.remove(run.path / PENDING)
