@@ -67,7 +67,8 @@ def chain(graph: Mapping[str, pa.Table], url: str, path: str) -> list[Edge]:
     visit = _row(graph["origin_visit_status"], origin=url, status="full")
     branches = {row["name"]: row for row in _rows(graph["snapshot_branch"], snapshot_id=visit["snapshot"])}
     origin, snapshot = Node("origin", url, 1), Node("snapshot", visit["snapshot"], len(branches))
-    name, branch = "HEAD", branches[b"HEAD"]
+    first = b"HEAD" if b"HEAD" in branches else min(branches)  # a published table names the main branch alone
+    name, branch = text(first), branches[first]
     while branch["target_type"] == "alias":
         other = bytes.fromhex(branch["target"])
         name, branch = text(other), branches[other]
@@ -78,7 +79,11 @@ def chain(graph: Mapping[str, pa.Table], url: str, path: str) -> list[Edge]:
         edges.append(Edge(here, step, name))
         field = "directory" if step.kind == "revision" else "target"
         here, name, identifier = step, "root directory", _row(graph[step.kind], id=identifier)[field]
-    for part in [*path.strip("/").split("/"), None]:
+    parts: list[str | None] = [*path.strip("/").split("/"), None]
+    root = _rows(graph["directory_entry"], directory_id=identifier)
+    if any(text(entry["name"]) == path.strip("/") for entry in root):
+        parts = [path.strip("/"), None]  # the root of a published table names files by their whole paths
+    for part in parts:
         entries = _rows(graph["directory_entry"], directory_id=identifier)
         node = Node("directory" if entries else "content", identifier, len(entries))
         edges.append(Edge(here, node, name))

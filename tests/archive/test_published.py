@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sc2lib.archive import download, object_storage, published, sources, swhid, walk
+from sc2lib.archive import download, git_check, object_storage, picture, published, sources, swhid, walk
 from sc2lib.errors import InputError, TransferError
 from sc2lib.files import write_parquet
 from sc2lib.tables import FILES
@@ -105,6 +105,15 @@ def test_identifiers_become_files_with_their_published_columns(
         for name in set(expected) & set(FILES.names) - {"language", "is_vendor"}:
             assert found[name] == expected[name], name
     assert files["src_encoding"].to_pylist().count("ISO-8859-1") == 1
+
+
+def test_the_picture_and_the_check_know_a_root_of_whole_paths(tmp_path: Path, server: ObjectServer) -> None:
+    listed = sources.list_origins("stack_v2", str(write(tmp_path / "ids", v2_rows(server))), None, None, server.url)
+    graph = dict(zip(sources.VISITED, sources.visit(listed), strict=True))
+    edges = picture.chain(graph, listed["origin_url"][0].as_py(), "/src/main.c")
+    assert [edge.name for edge in edges][1:] == ["refs/heads/trunk", "root directory", "src/main.c"]
+    assert edges[-1].target.kind == "content"
+    assert git_check.directories(graph["directory_entry"]) == []
 
 
 def test_an_object_that_is_gone_is_a_row_with_a_reason(tmp_path: Path, server: ObjectServer) -> None:
