@@ -22,17 +22,18 @@ def directories(directory_entry: pa.Table) -> list[tuple[str, str]]:
     """(our identifier, git's) of every directory of a DIRECTORY_ENTRY table, by ``git mktree`` in an empty repository.
 
     git sorts the entries itself, so that the order is checked too. Roots of published tables (`published_origin`),
-    whose entries are named by whole paths, are left out: nobody can hash those again.
+    which come without permissions and middle directories, are left out: nobody can hash those again.
     """
     listings: dict[str, list[bytes]] = {}
     partial: set[str] = set()
     for directory, name, kind, target, perms in zip(*(column.to_pylist() for column in directory_entry.columns)):
+        if perms is None:
+            partial.add(directory)
+            continue
         line = b"%06o %s %s\t%s\0" % (perms, _KINDS[kind], target.encode(), name)
         listings.setdefault(directory, []).append(line)
-        if b"/" in name:
-            partial.add(directory)
     for directory in partial:
-        del listings[directory]
+        listings.pop(directory, None)
     if not listings:
         return []
     batch = b"\0".join(b"".join(lines) for lines in listings.values()) + b"\0"

@@ -48,7 +48,7 @@ class PublishedRepository:
         for row in rows:
             known = {"sha1": row["blob_id"], "sha1_git": row["content_id"], "length": row["length_bytes"]}
             _add(graph, "content", status="visible", **known)
-            entry = {"name": _path(row), "target": row["content_id"], "perms": swhid.FILE}
+            entry = {"name": _path(row), "target": row["content_id"]}  # permissions are not published
             _add(graph, "directory_entry", directory_id=latest["directory_id"], type="file", **entry)
         dates = (_micros(latest["revision_date"]), _micros(latest["committer_date"]))
         self._add_revision(graph, latest["revision_id"], latest["directory_id"], *dates)
