@@ -138,7 +138,7 @@ def test_damaged_archives_say_so(tmp_path: Path, damage: Callable[[bytes], bytes
 NAMES = st.lists(st.sampled_from([b"a", b"b", b"..", b".", b"", b"c\xff"]), min_size=1, max_size=5).map(b"/".join)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(names=st.lists(NAMES, min_size=1, max_size=6))
 def test_no_path_ever_climbs(tmp_path_factory: pytest.TempPathFactory, names: list[bytes]) -> None:
     path = tmp_path_factory.mktemp("any") / "a.tar"

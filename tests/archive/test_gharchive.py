@@ -171,7 +171,7 @@ def test_a_build_goes_on_where_it_was_interrupted(tmp_path: Path, monkeypatch: p
     assert not list(tmp_path.glob("*.hours"))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     events=st.lists(st.tuples(st.booleans(), st.integers(1, 4), st.integers(0, 59)), max_size=30),
     cut=st.integers(0, 30),

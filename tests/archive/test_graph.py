@@ -44,7 +44,7 @@ def tables(graph: Graph) -> dict[str, pa.Table]:
     return dict(zip(GRAPH, graph.tables(), strict=True))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(TREES)
 def test_a_random_tree_has_the_identifier_swh_model_gives(tree: dict) -> None:
     """Non-UTF-8 names, links, modes and empty folders."""

@@ -67,7 +67,7 @@ words = st.lists(st.sampled_from(["a", "b", "(", "x1", "é"]), max_size=40).map(
 
 
 @given(st.lists(words, min_size=1, max_size=4), words)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_it_finds_exactly_the_runs_that_comparing_all_pairs_finds(tmp_path_factory, texts, query):
     index = build(tmp_path_factory.mktemp("index"), texts, Guarantee(2, 4))
     data = query.encode()

@@ -13,7 +13,7 @@ def draw(length, scale=1.0):
     return scale * q, scale * k, v
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(length=st.integers(1, 40), block=st.integers(1, 45), window=st.none() | st.integers(1, 45))
 def test_tiles_equal_naive(length, block, window):
     q, k, v = draw(length)
