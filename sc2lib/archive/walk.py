@@ -6,7 +6,8 @@ tables go in and shards of candidate files come out. One process; DuckDB spills 
 
 import itertools
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from sc2lib.tables import FILES
 
 MAX_DEPTH = 64  # levels of directories, as in the paper
 MAX_OCCURRENCES = 1_000_000  # of one directory in one level, as in the paper's code
+
+STEPS = ("latest_visit", "branch", "main_branch", "root", "folder", "found", "deduplicated", "candidate")
 
 # What the walk knows of every file it meets; `reason` is null for those whose bytes are to be read.
 CANDIDATES = pa.schema(
@@ -59,6 +62,19 @@ def walk(
     Every file met is there: with a `reason` when the selection dropped it, without when its bytes are wanted.
     Rows without a blob (unreadable files, submodules) lie in shard 0.
     """
+    with opened(graph, repositories, max_file_bytes, max_depth, max_occurrences) as database:
+        return candidates(database, shards)
+
+
+@contextmanager
+def opened(
+    graph: Mapping[str, pa.Table],
+    repositories: pa.Table,
+    max_file_bytes: int,
+    max_depth: int = MAX_DEPTH,
+    max_occurrences: int = MAX_OCCURRENCES,
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database in which the walk was walked; every statement of ``walk.sql`` left a table with its name (`STEPS`)."""
     permissive = pa.array([is_permissive(text) for text in repositories["gha_license_id"].to_pylist()])
     with tempfile.TemporaryDirectory() as spill, duckdb.connect() as database:
         database.execute("SET temp_directory = ?", [spill])
@@ -69,11 +85,25 @@ def walk(
         database.execute("SET VARIABLE max_occurrences = ?", [max_occurrences])
         database.execute("SET VARIABLE max_file_bytes = ?", [max_file_bytes])
         database.execute(resources.files("sc2lib.archive").joinpath("walk.sql").read_text(encoding="utf-8"))
-        found = database.sql(
-            "SELECT *, coalesce(('0x' || left(blob_id, 2))::INT * $shards // 256, 0) AS shard FROM candidate "
-            "ORDER BY shard, blob_id NULLS FIRST, repo_name, raw_path, origin_url",
-            params={"shards": shards},
-        ).to_arrow_table()
+        yield database
+
+
+def rows_of_steps(database: duckdb.DuckDBPyConnection) -> list[tuple[str, int]]:
+    """(table, rows) after each statement of the walk."""
+    counts = []
+    for name in STEPS:
+        (count,) = database.sql(f"SELECT count(*) FROM {name}").fetchall()[0]
+        counts.append((name, count))
+    return counts
+
+
+def candidates(database: duckdb.DuckDBPyConnection, shards: int) -> list[pa.Table]:
+    """What the walk met, one CANDIDATES table per shard of `blob_id`."""
+    found = database.sql(
+        "SELECT *, coalesce(('0x' || left(blob_id, 2))::INT * $shards // 256, 0) AS shard FROM candidate "
+        "ORDER BY shard, blob_id NULLS FIRST, repo_name, raw_path, origin_url",
+        params={"shards": shards},
+    ).to_arrow_table()
     rows = _candidates(found)
     bounds = [pc.sum(pc.less(found["shard"], shard)).as_py() or 0 for shard in range(shards + 1)]
     return [rows.slice(start, end - start) for start, end in itertools.pairwise(bounds)]
