@@ -43,6 +43,11 @@ def test_all_passages_at_once_are_those_found_one_by_one(texts, text):
         assert wanted not in normalise(text[: match.start + len(wanted) - 1])
 
 
+@given(st.text(st.characters(max_codepoint=0x3000)) | st.text(st.characters(max_codepoint=127)))
+def test_ascii_takes_a_faster_way_to_the_same_text(text):
+    assert normalise(text) == "".join(text.lower().split())
+
+
 def test_every_problem_is_found_in_itself():
     finder = default_finder()
     for task_id, problem in PROBLEMS.items():
