@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from sc2lib.errors import StageError, UnsupportedError
 
 # Imported once by the fork server, so that the pools of a stage's many steps start warm.
-PRELOADED = ("numpy", "pyarrow.parquet", "scipy.sparse.csgraph")
+PRELOADED = ("sc2lib.workflow.stage", "scipy.sparse.csgraph")
 
 
 def cores() -> int:
@@ -44,7 +44,7 @@ class LocalExecutor:
             return
         # A fork of a kernel full of threads can deadlock; a fork server starts clean.
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(list(PRELOADED))
+        context.set_forkserver_preload([*PRELOADED, function.__module__])
         pool = ProcessPoolExecutor(min(self.workers, len(items)), mp_context=context)
         try:
             futures = {pool.submit(function, item): index for index, item in enumerate(items)}
