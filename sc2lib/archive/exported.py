@@ -144,9 +144,20 @@ def _damaged(path: Path, error: Exception) -> str:
 def read_graph(folder: Path, origins: pa.Array) -> dict[str, pa.Table]:
     """Every table of the export, without inline contents, its origins and visits restricted to `origins`."""
     graph = {name: read_table(folder, name, without=("data",)) for name in PUBLISHED}
+    _check_hashes(folder, graph["content"]["sha1"])
     for name, column in (("origin", "url"), ("origin_visit", "origin"), ("origin_visit_status", "origin")):
         graph[name] = graph[name].filter(pc.is_in(graph[name][column], origins))
     return graph | {"skipped": SKIPPED.empty_table()}
+
+
+def _check_hashes(folder: Path, hashes: pa.ChunkedArray) -> None:
+    """Contents are looked up by their SHA-1: one that is no hash could name any file of this machine."""
+    wrong = hashes.filter(pc.invert(pc.match_substring_regex(hashes, "^[0-9a-f]{40}$")))
+    if len(wrong):
+        raise InputError(
+            f"the table content in {str(folder)!r} has {len(wrong)} rows whose sha1 is no hash, such as "
+            f"{wrong[0].as_py()!r}; export the table again"
+        )
 
 
 def repositories(folders: list[Path]) -> Iterator[dict[str, Any]]:

@@ -6,6 +6,7 @@ in Software Heritage's bucket (flat, or below folders of two digits; plain or gz
 """
 
 import gzip
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sc2lib.archive import exported
+
+_HASH = re.compile(r"[0-9a-f]{40}")
 
 
 class Objects:
@@ -67,6 +70,8 @@ class Objects:
 
     def _object(self, sha1: str) -> bytes | OSError:
         folder = self._path / "objects"
+        if not _HASH.fullmatch(sha1):
+            return OSError(f"{sha1!r} is no SHA-1")
         for place in (folder / sha1, folder / sha1[:2] / sha1):
             for path in (place, place.with_name(sha1 + ".gz")):
                 try:

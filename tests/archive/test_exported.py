@@ -12,6 +12,7 @@ import pyorc
 import pytest
 
 from sc2lib.archive import exported, sources
+from sc2lib.archive.objects import Objects
 from sc2lib.archive.schema import PUBLISHED
 from sc2lib.errors import InputError
 from tests.archive.conftest import Repository, Run
@@ -131,6 +132,19 @@ def test_a_folder_that_is_no_export(project: Repository, produce, tmp_path: Path
         sources.list_origins("graph", str(folder))
     with pytest.raises(InputError, match="is no folder"):
         sources.list_origins("graph", str(tmp_path / "nowhere"))
+
+
+def test_a_hash_that_climbs_out_of_the_folder_is_refused(project: Repository, produce, tmp_path: Path) -> None:
+    run = produce("git", project.folder)
+    content = run.graph["content"]
+    climbing = ["../../secret", *content["sha1"].to_pylist()[1:]]
+    run.graph["content"] = content.set_column(0, "sha1", pa.array(climbing))
+    folder = export(run, tmp_path / "export", ".orc")
+    with pytest.raises(InputError, match=r"sha1 is no hash, such as '../../secret'"):
+        produce("graph", folder)
+    (tmp_path / "secret").write_bytes(b"secret")
+    (answer,) = Objects(str(folder)).read([(b"x", content["sha1_git"][0].as_py())])
+    assert isinstance(answer, OSError) and "is no SHA-1" in str(answer)
 
 
 def test_dates_beyond_nanoseconds_are_read(tmp_path: Path) -> None:
