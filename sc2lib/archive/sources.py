@@ -59,7 +59,7 @@ REPOSITORY = pa.schema(
 
 
 # Sources whose origins are projects of a known name, so that `include` can choose among them.
-PROJECTS = ("environment", "registry", "git", "graph", *published.COLUMNS)
+PROJECTS = ("environment", "registry", "graph", *published.COLUMNS)
 
 
 class Reader(Protocol):
