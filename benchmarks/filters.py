@@ -1,8 +1,9 @@
 """Chapter 03: our signals against the plain tools of the paper and Dolma's taggers; their slope over a factor of 100.
 
 Dolma pins an older NumPy and lives in an environment of its own: ``SC2_DOLMA_PYTHON=E/bin/python make bench``, where
-``E/bin/pip install dolma==1.2.1 detect-secrets beautifulsoup4 pygments regex`` was done. Its taggers measure other
-things (no encoded data; comments, stars), so the ratio says what a pass costs, not which is better.
+``E/bin/pip install dolma==1.2.1 detect-secrets beautifulsoup4 pygments regex`` was done (pip is long in resolving its
+pins). Its taggers measure other things (no encoded data; comments, stars), and the start of its process counts: the
+ratio says what a pass costs, not which is better.
 """
 
 import json
