@@ -21,8 +21,6 @@ NOT_YET = {
     "01_archive",
     "02_licenses_and_languages",
     "03_quality_filters",
-    "05_redaction_and_malware",
-    "06_decontamination",
 }
 
 
