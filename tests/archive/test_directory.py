@@ -90,6 +90,18 @@ def test_big_binary_and_broken_files_have_their_reasons(tmp_path: Path, produce)
     }
 
 
+def test_many_tiny_files_are_one_row_each(tmp_path: Path, produce) -> None:
+    """Scaled down from a million: every file has one row, whichever shard it lies in."""
+    for folder in range(10):
+        (tmp_path / str(folder)).mkdir()
+        for number in range(200):
+            (tmp_path / str(folder) / f"{number}.py").write_bytes(b"%d\n" % (number % 150 + folder))
+    run = produce("directory", tmp_path, shards=8, groups=1)
+    assert run.files.num_rows == 159
+    assert set(run.removed["reason"].to_pylist()) == {"exact_duplicate"}
+    assert run.files.num_rows + run.removed.num_rows == 2000
+
+
 def test_a_file_that_changes_after_the_visit_is_not_passed_on(tmp_path: Path, produce, monkeypatch) -> None:
     write(tmp_path / "a.py")
     changing = write(tmp_path / "b.py", b"first\n")
