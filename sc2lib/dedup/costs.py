@@ -1,27 +1,32 @@
 """What near-deduplication of a larger corpus would cost, from what a run measured. Nothing here is deterministic."""
 
+import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sc2lib.dedup.engine import Mapper
 from sc2lib.dedup.options import DedupOptions
+from sc2lib.files import write_text
 
 STACK_V2_BYTES = 67.5e12  # The Stack v2 before near-deduplication, all languages (V: data card)
 
 
-@dataclass
 class Meter:
-    """A mapper that notes the wall time of every step, by label."""
+    """A mapper that adds up the wall time of every step, by label, in a file that outlives an interruption."""
 
-    mapper: Mapper
-    seconds: dict[str, float] = field(default_factory=dict)
+    def __init__(self, mapper: Mapper, path: Path) -> None:
+        self._mapper = mapper
+        self._path = path
+        self.seconds: dict[str, float] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
     def __call__(self, function: Callable[[Any], Any], items: Sequence[Any], label: str) -> Any:
         started = time.perf_counter()
-        result = self.mapper(function, items, label)
+        result = self._mapper(function, items, label)
         self.seconds[label] = self.seconds.get(label, 0.0) + time.perf_counter() - started
+        write_text(self._path, json.dumps(self.seconds))
         return result
 
 

@@ -10,12 +10,16 @@ def test_costs_grow_with_the_bytes_and_the_cores():
     assert found.core_hours == 1
 
 
-def test_a_meter_adds_the_time_of_equal_steps():
-    meter = Meter(lambda function, items, label: [function(item) for item in items])
+def test_a_meter_adds_the_time_of_equal_steps_across_interruptions(tmp_path):
+    def mapper(function, items, label):
+        return [function(item) for item in items]
+
+    meter = Meter(mapper, tmp_path / "seconds.json")
     assert meter(len, ["ab", "c"], "x") == [2, 1]
     first = meter.seconds["x"]
-    meter(len, ["ab"], "x")
-    assert meter.seconds["x"] > first > 0
+    again = Meter(mapper, tmp_path / "seconds.json")
+    again(len, ["ab"], "x")
+    assert again.seconds["x"] > first > 0
 
 
 def test_the_bytes_of_a_sketch_are_those_written(tmp_path):
