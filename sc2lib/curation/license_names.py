@@ -146,7 +146,7 @@ def parse(expression: str) -> Any:
     """A parsed licence expression with current SPDX keys (a ``license_expression`` node), or None."""
     try:
         return _licensing().parse(expression, validate=True)
-    except ExpressionError:
+    except (ExpressionError, IndexError, AssertionError):  # the parser's own slips on "( )" and "( AND MIT"
         return None
 
 

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sc2lib.curation.license_names import MOST_MENTIONS, data, licenses_of, mentions, parse, resolve, tags
@@ -40,6 +40,14 @@ def test_expressions_give_each_symbol_once() -> None:
     ]
     assert licenses_of("MIT/Apache") is None
     assert licenses_of("") is None
+
+
+@given(st.lists(st.sampled_from(["MIT", "AND", "OR", "WITH", "(", ")", "+"]), max_size=6).map(" ".join))
+@example("( )")
+@example("( AND MIT")
+def test_any_row_of_symbols_parses_or_is_refused(expression: str) -> None:
+    parsed = parse(expression)
+    assert parsed is None or set(licenses_of(expression) or ()) == {"MIT"}
 
 
 @given(st.text(alphabet="MITandOR WITH()+-.0 \n", max_size=40) | st.text(max_size=20))
