@@ -112,7 +112,7 @@ def list_origins(
             some = ", ".join(sorted(row["repo_name"] for row in rows)[:5])
             raise InputError(
                 f"origins_include={include!r} matches none of {len(rows)} origins ({some}, ...); "
-                "patterns are shell patterns of repository names, such as pypi/*"
+                "patterns are shell patterns of repository names, such as pypi/*; origins_include=* takes all"
             )
         rows = kept
     rows.sort(key=lambda row: (row["repo_name"], row["origin_url"]))
