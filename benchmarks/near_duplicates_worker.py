@@ -16,7 +16,7 @@ WORD = re.compile(r"\w+")
 def texts_of(path):
     import pyarrow.parquet as pq
 
-    return pq.read_table(path)["content"]
+    return pq.read_table(path, columns=["content"])["content"]
 
 
 def shingles(text):
@@ -27,7 +27,8 @@ def shingles(text):
 def ours_signatures(path, out):
     from sc2lib.curation.minhash import signatures_of_texts
 
-    signatures_of_texts(texts_of(path).combine_chunks(), PERMUTATIONS)
+    for chunk in texts_of(path).chunks:
+        signatures_of_texts(chunk, PERMUTATIONS)
 
 
 def daft_signatures(path, out):
