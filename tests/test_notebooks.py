@@ -16,13 +16,6 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 COLUMNS, CELL_LINES, MEDIAN_LINES, CODE_LINES, CELLS = 100, 30, 10, 250, 60
 WORDS = range(1_500, 3_501)
 
-# Chapters that do not keep the limits yet: their departures are expected failures. Remove each one when it does.
-NOT_YET = {
-    "01_archive",
-    "02_licenses_and_languages",
-    "03_quality_filters",
-}
-
 
 def departures(path: Path) -> list[str]:
     """What a notebook does that the limits forbid, in words."""
@@ -51,8 +44,6 @@ def departures(path: Path) -> list[str]:
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_chapter_keeps_the_limits_of_the_book(path: Path) -> None:
     found = departures(path)
-    if found and path.stem in NOT_YET:
-        pytest.xfail("; ".join(found))
     assert not found, "\n".join(found)
 
 

@@ -3,6 +3,9 @@
 from typing import NamedTuple
 
 import pyarrow as pa
+from matplotlib.figure import Figure
+
+from sc2lib import figures
 
 # The order in which the walk and the download apply their rules, and what to call what is left after each.
 STEPS = (
@@ -46,3 +49,19 @@ def funnel(files: pa.Table, removed: pa.Table) -> list[Step]:
     if counts:
         raise ValueError(f"reasons that belong to no step: {sorted(counts)}")
     return steps
+
+
+def draw(steps: list[Step]) -> Figure:
+    """What each step leaves and drops, in files and in bytes: one bar per step."""
+    fig, axes = figures.new(aspect=0.75, columns=2, sharey=True)
+    for ax, field, formatted in zip(axes, ("files", "bytes"), (figures.count, figures.size)):
+        left = [getattr(step, field) for step in steps]
+        dropped = [getattr(step, f"dropped_{field}") for step in steps]
+        ax.barh([step.label for step in steps], left, color=figures.BLUE, label="left")
+        ax.barh([step.label for step in steps], dropped, left=left, color=figures.ORANGE, label="dropped")
+        figures.ticks(ax.xaxis, formatted)
+        ax.set_xlabel(field)
+        ax.locator_params(axis="x", nbins=3)
+    axes[0].legend(loc="upper center", bbox_to_anchor=(0.5, 1.12), ncols=2)
+    axes[0].invert_yaxis()
+    return fig

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sc2lib.archive import contents, download
-from sc2lib.archive.funnel import STEPS, funnel
+from sc2lib.archive.funnel import STEPS, draw, funnel
 
 
 def test_steps_account_for_every_file_and_byte(tmp_path: Path, produce) -> None:
@@ -20,6 +20,9 @@ def test_steps_account_for_every_file_and_byte(tmp_path: Path, produce) -> None:
     assert steps["below the size limit"][1:] == (2, 6, 1, 50)
     assert steps["no NUL byte"][1:] == (1, 5, 1, 1)
     assert steps["decodable"][1:] == (run.files.num_rows, 5, 0, 0)
+    panels = draw(list(steps.values())).axes
+    drawn = [[bar.get_width() for bar in panel.containers[0]] for panel in panels]
+    assert drawn == [[step.files for step in steps.values()], [step.bytes for step in steps.values()]]
 
 
 def test_every_reason_of_the_code_belongs_to_a_step() -> None:

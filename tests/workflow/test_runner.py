@@ -1,3 +1,4 @@
+import functools
 import json
 import os
 import random
@@ -129,7 +130,9 @@ def test_two_runs_in_one_directory_are_refused(project, run):
 
 
 def test_control_c_leaves_a_run_that_goes_on(project, run):
-    process = start(run, start_new_session=True)
+    # A shell starts what it runs in the background with Ctrl-C ignored, and children inherit that.
+    heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = start(run, start_new_session=True, preexec_fn=heard)
     while not run.stage("01_numbers").exists() and process.poll() is None:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
