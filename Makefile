@@ -81,7 +81,7 @@ $(VENV)/bench-ready: $(VENV)/test-ready
 lock:  ## resolve the newest allowed versions into requirements.lock
 	rm -rf $(VENV)-lock
 	$(PYTHON) -m venv $(VENV)-lock
-	$(VENV)-lock/bin/pip install --quiet torch==$(TORCH) -e '.[book,cluster,test]'
+	$(VENV)-lock/bin/pip install --quiet torch==$(TORCH) -e '.[bench,book,cluster,test]'
 	$(VENV)-lock/bin/pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock
 	rm -rf $(VENV)-lock
 

@@ -137,7 +137,7 @@ def test_nothing_of_an_opted_out_repository_remains(copy, tmp_path: Path) -> Non
     assert before is not None and manifests.load(run.stage("09_tokenizer")).digest != before.digest
     if trained:
         assert "12_pretraining" in done.stale
-        assert state.problem("12_pretraining", run) == "was made from another 09_tokenizer"
+        assert str(state.problem("12_pretraining", run)).startswith("was made from another ")
         assert not run.stage("17_attribution").exists()
     assert OptOut.read(run.path / RUN_FILE).names == names
 
