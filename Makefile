@@ -60,8 +60,7 @@ pages: chain  ## load every page of that book in a browser
 bench: $(VENV)/bench-ready  ## measure against other tools on the data of a finished run (PROFILE)
 	$(BIN)/python -m benchmarks runs/$(PROFILE)
 
-# Bytecode is written when a module is first imported, not for every module now: half a minute less.
-PIP_INSTALL := $(BIN)/pip install --no-compile --quiet --disable-pip-version-check -c requirements.lock
+PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock
 
 $(VENV)/python-ready: requirements.lock
 	@echo "setting up $(VENV) (a few minutes the first time)"
