@@ -116,8 +116,9 @@ class _Seconds(pyorc.converters.ORCConverter):
         return seconds * 1_000_000 + nanoseconds // 1000 if YEAR_1 <= seconds < YEAR_10000 else None
 
     @staticmethod
-    def to_orc(obj: Any, timezone: Any) -> Any:
-        raise NotImplementedError
+    def to_orc(obj: int, timezone: Any) -> tuple[int, int]:
+        seconds, microseconds = divmod(obj, 1_000_000)
+        return seconds, microseconds * 1000
 
 
 def _read_wild_dates(path: Path, columns: list[str]) -> pa.Table:

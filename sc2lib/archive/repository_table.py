@@ -12,8 +12,7 @@ import pyarrow.parquet as pq
 
 from sc2lib.errors import InputError
 
-KNOWN = (
-    "default_branch",
+FACTS = (
     "github_id",
     "star_events_count",
     "fork_events_count",
@@ -22,6 +21,7 @@ KNOWN = (
     "gha_created_at",
     "gha_language",
 )
+KNOWN = ("default_branch", *FACTS)
 
 
 def enrich(repositories: pa.Table, path: str) -> pa.Table:

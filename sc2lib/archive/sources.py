@@ -42,18 +42,7 @@ REPOSITORY = pa.schema(
         ("default_branch", pa.string()),
         ("html_url", pa.string()),
         ("location", pa.string()),
-        *(
-            FILES.field(name)
-            for name in (
-                "github_id",
-                "star_events_count",
-                "fork_events_count",
-                "gha_license_id",
-                "gha_event_created_at",
-                "gha_created_at",
-                "gha_language",
-            )
-        ),
+        *(FILES.field(name) for name in repository_table.FACTS),
     ]
 )
 
