@@ -16,7 +16,7 @@ SETTINGS += --set sandbox=skip
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book lab lint types unit alone chain pages checks test bench lock clean
+.PHONY: help setup book lab lint types unit cluster alone chain pages checks test bench lock clean
 
 help:  ## show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,11 +31,11 @@ lab: setup  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
 
 test: lint  ## run everything that checks the project, on two cores
-	@echo "unit tests beside types, notebooks and pages; each part shows its output when it ends"
-	@OMP_NUM_THREADS=1 $(MAKE) --no-print-directory -j2 $(GROUPED) checks
+	@echo "unit tests beside cluster, notebooks, types and pages; each part shows its output when it ends"
+	@OMP_NUM_THREADS=1 $(MAKE) --no-print-directory -j3 $(GROUPED) checks
 	@echo "all checks passed"
 
-checks: unit alone types pages
+checks: unit cluster alone types pages
 
 lint: $(VENV)/test-ready  ## check format and style
 	$(BIN)/ruff format --check .
@@ -44,8 +44,11 @@ lint: $(VENV)/test-ready  ## check format and style
 types: $(VENV)/test-ready  ## check types
 	$(BIN)/mypy
 
-unit: $(VENV)/test-ready  ## run the unit, property and cluster tests
-	$(BIN)/pytest tests --ignore tests/book
+unit: $(VENV)/test-ready  ## run the unit and property tests
+	$(BIN)/pytest tests --ignore tests/book --ignore tests/cluster
+
+cluster: $(VENV)/test-ready  ## run the tests on a cluster of two Ray nodes (it mostly waits)
+	$(BIN)/pytest tests/cluster
 
 alone: $(VENV)/test-ready  ## run every notebook on its own (profile smoke)
 	SC2_RUNS=$(TEST_RUNS)/alone $(BIN)/pytest --nbmake --nbmake-timeout=600 notebooks
@@ -60,7 +63,9 @@ pages: chain  ## load every page of that book in a browser
 bench: $(VENV)/bench-ready  ## measure against other tools on the data of a finished run (PROFILE)
 	$(BIN)/python -m benchmarks runs/$(PROFILE)
 
-PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock
+# pip compiles to bytecode on one core; compileall does it on all of them, and skips what it has done.
+PIP_INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c requirements.lock
+COMPILE = $(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
 
 $(VENV)/python-ready: requirements.lock
 	@echo "setting up $(VENV) (a few minutes the first time)"
@@ -70,11 +75,13 @@ $(VENV)/python-ready: requirements.lock
 
 $(VENV)/book-ready: $(VENV)/python-ready pyproject.toml
 	@$(PIP_INSTALL) -e '.[book]'
+	@$(COMPILE)
 	@touch $@
 
-$(VENV)/test-ready: $(VENV)/book-ready
+$(VENV)/test-ready: $(VENV)/python-ready pyproject.toml
 	@$(PIP_INSTALL) -e '.[book,cluster,test]'
-	@touch $@
+	@$(COMPILE)
+	@touch $(VENV)/book-ready $@
 
 $(VENV)/bench-ready: $(VENV)/test-ready
 	@$(PIP_INSTALL) -e '.[bench]'

@@ -9,7 +9,6 @@ import pytest
 from sc2lib.dedup.engine import deduplicate
 from sc2lib.dedup.options import DedupOptions
 from sc2lib.workflow.executors import executor
-from tests.cluster.test_ray import address  # noqa: F401
 from tests.dedup.corpus import pieces_of, serial, texts
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
@@ -46,7 +45,7 @@ def files_of(work):
     return {str(path.relative_to(work)): path.read_bytes() for path in found}
 
 
-def test_a_killed_worker_on_two_nodes_changes_nothing(tmp_path, address, monkeypatch):  # noqa: F811
+def test_a_killed_worker_on_two_nodes_changes_nothing(tmp_path, address, monkeypatch):
     pieces, options = pieces_of(texts(), 4), DedupOptions()
     alone = deduplicate(pieces, tmp_path / "alone", options, serial)
     monkeypatch.setenv("RAY_ADDRESS", address)
