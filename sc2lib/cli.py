@@ -92,6 +92,9 @@ def parser() -> argparse.ArgumentParser:
 
     opt_out = commands.add_parser("opt-out", help="take repositories out of a finished run, tokens included")
     opt_out.add_argument("list", type=Path, metavar="LIST", help="owners, owner/repository or SWHIDs, one a line")
+    opt_out.add_argument(
+        "--forget", action="store_true", help="delete the vocabulary and models too; the next run trains them anew"
+    )
     _run_options(opt_out)
     opt_out.set_defaults(function=_opt_out)
 
@@ -223,13 +226,15 @@ def _opt_out(options: argparse.Namespace) -> int:
     from sc2lib.attribution.opt_out_replay import replay
 
     run, _ = _where(options)
-    done = replay(run, OptOut.read(options.list), _say)
+    done = replay(run, OptOut.read(options.list), _say, options.forget)
     for table, rows in done.rows.items():
         _say(f"  {table:45s} {rows:9,} rows dropped")
     for split, tokens in done.tokens.items():
         _say(f"  {split + '.bin':45s} {tokens:9,} tokens dropped")
     if done.stale:
         _say(f"to be made again, with what is left: {', '.join(done.stale)}")
+    if done.learnt:
+        _say(f"learnt before this and kept: {', '.join(done.learnt)}; --forget deletes them")
     return OK
 
 

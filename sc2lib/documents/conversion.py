@@ -21,7 +21,7 @@ from sc2lib.documents.repositories import HeldOut, split_by_repository
 from sc2lib.documents.sources import DOCUMENTATION, NOTEBOOK, routed, select, source_of
 from sc2lib.tables import REMOVED
 
-REDACTED = "EMAIL,KEY"
+REDACTED = "EMAIL,KEY,NAME"  # of documentation (section 3.1); names where there is a model
 FORMS: dict[str, Callable[[notebooks.Notebook], list[Segment]]] = {
     "jupyter_scripts": notebooks.script,
     "jupyter_structured": notebooks.structured,
@@ -36,12 +36,14 @@ def collect(
     base_paths: pa.Table,
     buckets: int,
     seed: int,
+    ner_model: str | None = None,
 ) -> tuple[pa.Table, ...]:
     """The notebooks and documentation of one shard, as one ROUTED table a bucket of repositories.
 
     `files` and `contents` are what the curation kept. It drops a package's METADATA, which is in no language, so
     descriptions are taken from the archive itself (`archived` and `originals`) where the licence allows it
-    (`base_paths`), redacted as documentation is: e-mail addresses and keys (section 3.1).
+    (`base_paths`), redacted as documentation is: e-mail addresses and keys, and names where `ner_model` is the folder
+    of a model that tags them (section 3.1).
     """
     kept = routed(select(files, (NOTEBOOK, DOCUMENTATION)), contents)
     wanted = [documentation.is_description(path) for path in archived["path"].to_pylist()]
@@ -50,7 +52,7 @@ def collect(
         rest.filter(pc.invert(pc.is_in(rest["blob_id"], files["blob_id"].combine_chunks()))), base_paths
     )
     rest = rest.filter(pc.not_equal(rest["license_type"], NON_PERMISSIVE_TYPE))
-    redacted, _ = redact_shard(originals, rest, seed=seed, kinds=REDACTED)
+    redacted, _ = redact_shard(originals, rest, seed=seed, kinds=REDACTED, ner_model=ner_model)
     return split_by_repository(pa.concat_tables([kept, routed(rest, redacted)]), buckets)
 
 

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from sc2lib import files
 from sc2lib.archive.opt_out import RUN_FILE, OptOut
-from sc2lib.attribution import opt_out_replay
+from sc2lib.attribution import opt_out_counts, opt_out_replay
 from sc2lib.files import sha256
 from sc2lib.tokenizer.encoding import Tokenizer
 from sc2lib.workflow import manifest as manifests
@@ -79,6 +80,24 @@ def chosen(run: RunDirectory) -> set[str]:
     return {names[0] for names in by_split.values() if names} | {by_split["train"][-1]}
 
 
+def naive_mixture(run: RunDirectory) -> Counter[tuple[str, str, str]]:
+    """Files by source, language and split, one row and one file at a time."""
+    found: Counter[tuple[str, str, str]] = Counter()
+    for path in sorted(run.path.glob("08_*/documents/*.parquet")):
+        for row in pq.read_table(path, columns=["source", "split", "files"], partitioning=None).to_pylist():
+            found.update((row["source"], file["language"] or "unknown", row["split"]) for file in row["files"])
+    return found
+
+
+def test_counts_made_again_are_those_that_the_chapters_made(finished: Path) -> None:
+    for stage, manifest in RunDirectory(finished).manifests().items():
+        if stage[:2] in DATA:
+            again = opt_out_counts.recounted(finished / stage, manifest.metrics, finished)
+            left = again.pop(opt_out_counts.BEFORE)
+            assert again == manifest.metrics, stage
+            assert len(left) < len(again), stage
+
+
 def test_nothing_of_an_opted_out_repository_remains(copy, tmp_path: Path) -> None:
     run = copy("run")
     names = chosen(run)
@@ -135,10 +154,21 @@ def test_nothing_of_an_opted_out_repository_remains(copy, tmp_path: Path) -> Non
             problem = state.problem(stage, run, known=known)
             assert problem is None or "other code" in problem, (stage, problem)
     assert before is not None and manifests.load(run.stage("09_tokenizer")).digest != before.digest
-    if trained:
-        assert "12_pretraining" in done.stale
-        assert str(state.problem("12_pretraining", run)).startswith("was made from another ")
-        assert not run.stage("17_attribution").exists()
+    counts = {}
+    for row in pq.read_table(run.path / "08_formatting_and_mixture/mixture", partitioning=None).to_pylist():
+        counts[row["source"], row["language"], row["split"]] = row["files"]
+    assert counts == naive_mixture(run)
+    for stage, manifest in run.manifests().items():
+        if stage[:2] in DATA:
+            assert manifest.metrics == opt_out_counts.recounted(run.stage(stage), manifest.metrics, run.path), stage
+    assert run.manifests()["09_tokenizer"].metrics["train_tokens"] == len(after["train"])
+    models = ["12_pretraining", "13_long_context"] if trained else []
+    assert done.learnt == ["09_tokenizer", *models], "the vocabulary and the models have learnt from what left"
+    for stage in models:
+        assert stage in done.stale
+        assert str(state.problem(stage, run)).startswith(("was made from another ", "stands on "))
+    for stage in ("15_code_generation", "16_infilling_and_repositories", "17_attribution"):
+        assert not run.stage(stage).exists(), "samples and indices quote the data"
     assert OptOut.read(run.path / RUN_FILE).names == names
 
 
@@ -167,3 +197,13 @@ def test_a_replay_that_is_cut_short_and_repeated_ends_like_one(copy, monkeypatch
     again = opt_out_replay.replay(cut, listed)
     assert not again.rows and not any(again.tokens.values())
     assert snapshot(cut) == snapshot(whole)
+    assert again.learnt[0] == "09_tokenizer", "told once more, as long as it is true"
+
+    forgotten = opt_out_replay.replay(cut, listed, forget=True)
+    assert not forgotten.learnt and {"09_tokenizer", *again.learnt} <= set(forgotten.stale)
+    learnt = [path for path in cut.path.rglob("*") if path.suffix in (".ckpt", ".safetensors", ".bin")]
+    assert not learnt and not list(cut.path.rglob("tokenizer.json"))
+    assert state.problem("09_tokenizer", cut) == "has not run"
+    assert state.problem("08_formatting_and_mixture", cut) is None or "other code" in str(
+        state.problem("08_formatting_and_mixture", cut)
+    )

@@ -5,7 +5,9 @@ import json
 import pyarrow as pa
 import pytest
 
+from sc2lib.curation import redaction
 from sc2lib.curation.license_tables import BASE_PATHS
+from sc2lib.curation.names import Tagged
 from sc2lib.documents import conversion
 from sc2lib.documents.repositories import HeldOut, bucket_of
 from sc2lib.documents.sources import ROUTED
@@ -62,6 +64,21 @@ def test_collect_takes_notebooks_pages_and_dropped_descriptions_and_leaves_code(
     assert sorted(found["path"].to_pylist()) == ["/docs/a.md", "/n.ipynb", "/y.dist-info/METADATA"]
     assert "jane.doe@mail-server.net" not in "".join(found["content"].to_pylist())
     assert parts[bucket_of("pypi/y", 4)]["repo_name"].to_pylist().count("pypi/y") == 1
+
+
+def test_names_leave_a_description_where_there_is_a_model(monkeypatch):
+    class Model:
+        def __call__(self, text):
+            start = text.index("Ada Lovelace")
+            return [Tagged(start, start + 12, "NAME"), Tagged(start, start + 12, "PASSWORD")]
+
+    monkeypatch.setattr(redaction, "load", {"a folder": Model()}.__getitem__)
+    files, contents = tables(("pypi/y", "/y.dist-info/METADATA", None, metadata("by Ada Lovelace. " + LONG)))
+    places = (files.slice(0, 0), contents, files, contents, NO_PATHS, 1)
+    (with_model,) = conversion.collect(*places, seed=1, ner_model="a folder")
+    (without,) = conversion.collect(*places, seed=1)
+    assert "by <NAME>. What" in with_model["content"][0].as_py()
+    assert "by Ada Lovelace. What" in without["content"][0].as_py()
 
 
 def test_a_description_that_was_kept_is_taken_once():

@@ -1,0 +1,73 @@
+"""What an opt-out means for a run: the repositories, origins, blobs and documents that must leave it."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sc2lib import files
+from sc2lib.archive.opt_out import OptOut
+from sc2lib.workflow.run_directory import RunDirectory
+
+PENDING = ".opt_out.json"  # what an unfinished replay has found out; deleted at its end
+
+
+class Targets(NamedTuple):
+    """What leaves: names of repositories, blobs, origins by URL, documents as (document_id, repo_name)."""
+
+    repositories: set[str]
+    blobs: set[str]
+    origins: set[str]
+    documents: set[tuple[str, str | None]]
+
+
+def find(run: RunDirectory, opt_out: OptOut) -> Targets:
+    """What the tables of a run know of the names and objects of a list."""
+    archive = run.stage("01_archive")
+    repository = read(archive / "repository", ["origin_url", "repo_name", "html_url"]).to_pylist()
+    gone = [row for row in repository if opt_out.has_repository(row["repo_name"], row["html_url"])]
+    names, blobs = {row["repo_name"] for row in gone}, set()
+    graph = {name: read(archive / name) for name in ("release", "directory_entry")}
+    objects = opt_out.objects_of(graph)
+    table = read(archive / "files", ["blob_id", "repo_name", "content_id", "revision_id", "snapshot_id"])
+    for row in table.to_pylist():
+        if row["repo_name"] in names or any(row[column] in found for column, found in objects.items()):
+            blobs.add(row["blob_id"])
+    documents = set()
+    for stage in ("07_issues_pull_requests_notebooks_docs", "08_formatting_and_mixture"):
+        for path in sorted((run.stage(stage) / "documents").glob("part-*.parquet")):
+            for row in pq.read_table(
+                path, columns=["document_id", "repo_name", "files"], partitioning=None
+            ).to_pylist():
+                used = {file["blob_id"] for file in row["files"] or ()}
+                if opt_out.has_repository(row["repo_name"]) or used & blobs:
+                    documents.add((row["document_id"], row["repo_name"]))
+    return Targets(names, blobs, {row["origin_url"] for row in gone}, documents)
+
+
+def remembered(run: RunDirectory, targets: Targets) -> Targets:
+    """The targets and those of an interrupted replay, which has filtered the tables that named them."""
+    path = run.path / PENDING
+    if path.exists():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        documents = {(document, name) for document, name in before[-1]}
+        names, blobs, origins = map(set, before[:3])
+        targets = Targets(
+            targets.repositories | names,
+            targets.blobs | blobs,
+            targets.origins | origins,
+            targets.documents | documents,
+        )
+    lists = [sorted(targets.repositories), sorted(targets.blobs), sorted(targets.origins)]
+    documents_now = sorted(targets.documents, key=lambda row: (row[0], row[1] or ""))
+    files.write_text(path, json.dumps([*lists, documents_now]) + "\n")
+    return targets
+
+
+def read(folder: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """A table of a run in memory, its shards in order."""
+    shards = sorted(folder.glob("part-*.parquet"))
+    return pa.concat_tables([pq.read_table(path, columns=columns, partitioning=None) for path in shards])
