@@ -80,7 +80,7 @@ def scancode(python: str, texts: dict[str, str], *arguments: str) -> dict[str, l
 
 def grown(kind: str, megabytes: float) -> str:
     """A licence file of that size: all licences again and again, one that always falls short, or nothing but breaks."""
-    from sc2lib.curation.license_texts import reference_texts
+    from sc2lib.curation.spdx import reference_texts
 
     pieces = {
         "bundle": "\n\n".join(reference_texts().values()),

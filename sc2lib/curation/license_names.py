@@ -15,7 +15,8 @@ from typing import Any
 import re2
 from license_expression import ExpressionError, Licensing, get_license_index, get_spdx_licensing
 
-from sc2lib.curation.license_texts import Match, reference_addresses, reference_names
+from sc2lib.curation.license_texts import Match
+from sc2lib.curation.spdx import reference_addresses, reference_names
 
 NOASSERTION = "NOASSERTION"  # a licence is stated, but not one that is known
 

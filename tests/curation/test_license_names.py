@@ -3,7 +3,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sc2lib.curation.license_names import MOST_MENTIONS, data, licenses_of, mentions, parse, resolve, tags
-from sc2lib.curation.license_texts import reference_names
+from sc2lib.curation.spdx import reference_names
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from sc2lib.curation.license_tables import (
     gather_base_paths,
     label_files,
 )
-from sc2lib.curation.license_texts import reference_texts
+from sc2lib.curation.spdx import reference_texts
 
 MIT, GPL = reference_texts()["MIT"], reference_texts()["GPL-3.0-only"]
 

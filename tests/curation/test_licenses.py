@@ -2,7 +2,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sc2lib.curation.license_texts import reference_texts
 from sc2lib.curation.licenses import (
     UNKNOWN,
     UNKNOWN_REFERENCE,
@@ -16,6 +15,7 @@ from sc2lib.curation.licenses import (
     permissive_licenses,
     propagate,
 )
+from sc2lib.curation.spdx import reference_texts
 
 
 @pytest.mark.parametrize(
