@@ -15,7 +15,7 @@ CLASS_COLORS = {
     NO_LICENSE_TYPE: figures.GREEN,
     NON_PERMISSIVE_TYPE: figures.RED,
 }
-LONGEST_LABEL = 48  # characters of licences beside a folder
+LONGEST_LABEL = 38  # characters of licences beside a folder
 
 
 def draw_languages(by_language: pa.Table) -> Figure:
@@ -59,8 +59,9 @@ def draw_tree(folders: Sequence[Folder], repository: str) -> Figure:
             licenses = licenses[: LONGEST_LABEL - 2] + " …"
         weight = "bold" if folder.own else "normal"
         ax.text(0.02 + 0.035 * folder.depth, y, f"{name}/", weight=weight, va="center", fontsize=9)
-        ax.text(0.42, y, f"{folder.files:,} files", va="center", fontsize=9)
-        ax.text(0.55, y, licenses, color=color, va="center", fontsize=9)
+        count = f"{folder.files:,} file" + "s" * (folder.files != 1)
+        ax.text(0.52, y, count, va="center", fontsize=9)
+        ax.text(0.64, y, licenses, color=color, va="center", fontsize=9)
     ax.set(xlim=(0, 1), ylim=(len(folders) - 0.5, -0.5))
     ax.axis("off")
     return fig
