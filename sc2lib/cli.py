@@ -173,6 +173,10 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _dedup(options: argparse.Namespace) -> int:
+    from sc2lib.workflow.executors import start_ahead
+
+    if options.executor == "local":
+        start_ahead(["sc2lib.dedup.tool"], options.workers)
     from sc2lib.dedup.options import DedupOptions
     from sc2lib.dedup.tool import Request, run
 

@@ -197,8 +197,10 @@ def documents(table: pa.Table, columns: Columns, where: Path, first_row: int) ->
     text = table[columns.text]
     if not (pa.types.is_string(text.type) or pa.types.is_large_string(text.type) or pa.types.is_null(text.type)):
         raise InputError(f"{where}: column {columns.text!r} is {text.type}, not text; name the text with --text")
-    chunks = pc.fill_null(text.cast(pa.large_string()), "")
+    chunks = text.cast(pa.large_string())
     texts = pa.concat_arrays(chunks.chunks) if chunks.num_chunks else pa.array([], pa.large_string())
+    if texts.null_count:
+        texts = pc.fill_null(texts, "")
     order = {field.name: _cast(table, field) for field in KEEPER}
     order["blob_id"] = names_of(table, columns, where, first_row)
     order["path"] = pc.coalesce(order["path"], _digests(texts))

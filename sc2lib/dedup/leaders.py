@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from sc2lib import files
+from sc2lib.curation import kernels
 from sc2lib.curation.candidates import Floats
 from sc2lib.curation.clusters import keeper_order
 from sc2lib.curation.shingles import Hashes, Offsets
@@ -67,18 +68,17 @@ def by_leader(members: Members, rank: Offsets, threshold: float, floor: int) -> 
     """
     keeper, jaccard = np.arange(len(rank)), np.ones(len(rank))
     keys = keys_of_bands(members.keys).tolist()
-    sizes = members.sets.sizes
+    material = (members.sets.hashes, members.sets.offsets, members.agreement)
     buckets: dict[int, list[int]] = {}  # band key -> keepers
     compared: list[tuple[int, int, float]] = []
     for file in np.argsort(rank).tolist():
         met = {other for key in keys[file] for other in buckets.get(key, ())}
         near = np.array(sorted(met, key=rank.__getitem__), np.int64)
-        near = near[np.minimum(sizes[near], sizes[file]) >= threshold * np.maximum(sizes[near], sizes[file])]
-        near = near[np.count_nonzero(members.agreement[near] == members.agreement[file], axis=1) >= floor]
+        scores = kernels.similarities(*material, file, near, threshold, floor).tolist()
         best = 0.0
-        for other in near.tolist():
-            similarity = exact_jaccard(members.sets[file], members.sets[other])
-            compared.append((other, file, similarity))
+        for other, similarity in zip(near.tolist(), scores):
+            if similarity >= 0.0:
+                compared.append((other, file, similarity))
             if similarity >= threshold and similarity > best:
                 keeper[file], jaccard[file], best = other, similarity, similarity
         if keeper[file] == file:
@@ -106,7 +106,5 @@ def by_component(members: Members, rank: Offsets) -> Decision:
 
 def exact_jaccard(a: Hashes, b: Hashes) -> float:
     """Jaccard similarity of two sorted sets of hashes, one merge."""
-    merged = np.concatenate([a, b])
-    merged.sort(kind="stable")  # two ascending runs: a single merge
-    common = int(np.count_nonzero(merged[1:] == merged[:-1]))
-    return common / max(len(merged) - common, 1)
+    shared = kernels.common(a, b)
+    return shared / max(len(a) + len(b) - shared, 1)

@@ -18,7 +18,7 @@ from sc2lib.dedup.engine import Result, clusters_of_piece, deduplicate, pairs_of
 from sc2lib.dedup.inputs import Columns, InputPiece, choose_columns, column_names, cut, find_inputs
 from sc2lib.dedup.options import DedupOptions
 from sc2lib.errors import InputError
-from sc2lib.workflow.executors import executor
+from sc2lib.workflow.executors import Executor, executor
 from sc2lib.workflow.lock import RunLock
 
 Say = Callable[[str], None]
@@ -86,6 +86,14 @@ def _compute(request: Request, out: Path, found: list[Any], columns: Columns, be
     for file in found:
         pieces += cut(file, columns, work / "plain" / f"{hashlib.sha256(repr(file).encode()).hexdigest()}.jsonl")
     run_on = executor(request.executor, request.workers)
+    with run_on.held():
+        return _steps(request, out, pieces, before, run_on)
+
+
+def _steps(
+    request: Request, out: Path, pieces: list[InputPiece], before: list[Path], run_on: Executor
+) -> dict[str, Any]:
+    work = out / "work"
 
     def mapper(function: Callable[[Any], Any], items: Sequence[Any], label: str) -> list[Any]:
         results: list[Any] = [None] * len(items)

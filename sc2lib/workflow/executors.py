@@ -9,6 +9,8 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from multiprocessing import forkserver
 from typing import Any, Protocol
 
 from sc2lib.errors import StageError, UnsupportedError
@@ -29,25 +31,27 @@ class Executor(Protocol):
         """Yield (index, result) as items finish; the first error stops the rest and is raised."""
         ...
 
+    def held(self) -> AbstractContextManager[object]:
+        """Until this ends, `map` may keep what it started for the next `map`."""
+        ...
+
 
 class LocalExecutor:
     """Processes of this machine; one worker means the calling process itself."""
 
     def __init__(self, workers: int = 0) -> None:
         self.workers = workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else workers or 2
+        self._held: ProcessPoolExecutor | None = None
 
     def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-        """See `Executor.map`. Costs about a second to start the processes."""
+        """See `Executor.map`. Costs about a second to start the processes, unless they are held."""
         if self.workers == 1 or len(items) <= 1:
             for index, item in enumerate(items):
                 yield index, function(item)
             return
-        # A fork of a kernel full of threads can deadlock; a fork server starts clean.
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([*PRELOADED, function.__module__])
-        pool = ProcessPoolExecutor(min(self.workers, len(items)), mp_context=context)
+        pool = self._held or self._pool(min(self.workers, len(items)), [*PRELOADED, function.__module__])
+        futures = {pool.submit(function, item): index for index, item in enumerate(items)}
         try:
-            futures = {pool.submit(function, item): index for index, item in enumerate(items)}
             for future in as_completed(futures):
                 yield futures[future], future.result()
         except BrokenProcessPool as error:
@@ -56,7 +60,34 @@ class LocalExecutor:
                 "run the stage again, with workers=1 if it happens again"
             ) from error
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            for future in futures:
+                future.cancel()
+            if self._held is None:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    @contextmanager
+    def held(self) -> Iterator["LocalExecutor"]:
+        """Keep the same processes from one `map` to the next."""
+        self._held = None if self.workers == 1 else self._pool(self.workers, PRELOADED)
+        try:
+            yield self
+        finally:
+            if self._held is not None:
+                self._held.shutdown(wait=True, cancel_futures=True)
+            self._held = None
+
+    def _pool(self, workers: int, modules: Sequence[str]) -> ProcessPoolExecutor:
+        # A fork of a kernel full of threads can deadlock; a fork server starts clean.
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(list(modules))
+        return ProcessPoolExecutor(workers, mp_context=context)
+
+
+def start_ahead(modules: Sequence[str], workers: int = 0) -> None:
+    """Let the fork server import `modules` while the caller still imports its own: they are there when a map begins."""
+    if workers != 1:
+        multiprocessing.get_context("forkserver").set_forkserver_preload(list(modules))
+        forkserver.ensure_running()
 
 
 class RayExecutor:
@@ -95,6 +126,10 @@ class RayExecutor:
         finally:
             for reference in pending:
                 self.ray.cancel(reference)
+
+    def held(self) -> AbstractContextManager[object]:
+        """Ray keeps its workers by itself."""
+        return nullcontext()
 
 
 def executor(name: str, workers: int = 0) -> Executor:

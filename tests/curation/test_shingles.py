@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sc2lib.curation import shingles
-from sc2lib.curation.shingles import jaccard, mix, naive_shingles, shingle_sets, shingle_stream
+from sc2lib.curation.shingles import (
+    jaccard,
+    mix,
+    naive_shingle_hashes,
+    naive_shingles,
+    shingle_sets,
+    shingle_stream,
+)
 
 CODE = st.text(st.sampled_from("ab_9 .\n(Éé漢字"), max_size=60)
 
@@ -48,6 +55,23 @@ def test_the_fast_path_agrees_with_the_definition(texts, n):
             union = len(naive[i] | naive[j])
             assert common == len(naive[i] & naive[j])
             assert jaccard(naive[i], naive[j]) == (common / union if union else 0.0)
+
+
+LONG = st.lists(st.text("abcXYZ_0é", min_size=1, max_size=40), max_size=12).map(" (".join)
+
+
+@given(st.lists(LONG, min_size=1, max_size=4), st.integers(1, 6))
+def test_the_compiled_loop_computes_the_hashes_of_the_definition(texts, n):
+    (batch,) = shingle_stream(column(texts), n)
+    for index, text in enumerate(texts):
+        assert batch[index].tolist() == naive_shingle_hashes(text, n)
+
+
+@pytest.mark.parametrize("length", [1, 7, 8, 9, 15, 16, 17, 24, 255, 256, 300])
+def test_words_of_any_length_have_the_hash_of_the_definition(length):
+    text = " ".join("abcdefghijklmnopqrstuvwxyz"[k] * length for k in range(5))
+    (batch,) = shingle_stream(column([text]))
+    assert batch[0].tolist() == naive_shingle_hashes(text)
 
 
 @pytest.mark.parametrize("batch_bytes", [1, 40, 1 << 18])

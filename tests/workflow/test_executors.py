@@ -44,3 +44,19 @@ def test_no_items_give_nothing():
 
 def test_zero_workers_means_the_cores_there_are():
     assert executor("local", 0).workers >= 1
+
+
+def own_pid(_: int) -> int:
+    return os.getpid()
+
+
+def test_held_processes_serve_one_map_after_another():
+    run_on = LocalExecutor(2)
+    with run_on.held():
+        pids = [{pid for _, pid in run_on.map(own_pid, range(20))} for _ in range(3)]
+        with pytest.raises(InputError):
+            list(run_on.map(refuse_three, [1, 2, 3, 4]))
+        assert sorted(run_on.map(double, [1, 2])) == [(0, 2), (1, 4)]
+    assert len(set.union(*pids)) <= 2
+    assert os.getpid() not in set.union(*pids)
+    assert not set.union(*pids) & {pid for _, pid in run_on.map(own_pid, range(4))}
