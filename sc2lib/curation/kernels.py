@@ -183,22 +183,3 @@ def common(a: Any, b: Any) -> Any:
         i += x <= y
         j += y <= x
     return found
-
-
-@compiled(numba.types.float64[::1](U64, I64, SKETCHES, numba.int64, I64, numba.float64, numba.int64))
-def similarities(hashes: Any, offsets: Any, sketches: Any, file: Any, others: Any, threshold: Any, floor: Any) -> Any:
-    """The exact Jaccard similarity of a file to others; -1 where size or sketch already tell that it is too small."""
-    result = np.full(len(others), -1.0)
-    mine = hashes[offsets[file] : offsets[file + 1]]
-    for index in range(len(others)):
-        other = others[index]
-        theirs = hashes[offsets[other] : offsets[other + 1]]
-        if min(len(mine), len(theirs)) < threshold * max(len(mine), len(theirs)):
-            continue
-        agree = 0
-        for position in range(sketches.shape[1]):
-            agree += sketches[file, position] == sketches[other, position]
-        if agree >= floor:
-            shared = common(mine, theirs)
-            result[index] = shared / max(len(mine) + len(theirs) - shared, 1)
-    return result

@@ -186,7 +186,7 @@ class LinesPiece:
         with files.atomic(target.with_suffix(".jsonl")) as temporary:
             temporary.write_bytes(b"".join(line + b"\n" for line in kept))
         documents = self.read()
-        return Written(documents.order["blob_id"], pc.binary_length(documents.texts).to_numpy())
+        return Written(documents.order()["blob_id"], pc.binary_length(documents.texts).to_numpy())
 
 
 InputPiece = ParquetPiece | LinesPiece
@@ -201,12 +201,19 @@ def documents(table: pa.Table, columns: Columns, where: Path, first_row: int) ->
     texts = pa.concat_arrays(chunks.chunks) if chunks.num_chunks else pa.array([], pa.large_string())
     if texts.null_count:
         texts = pc.fill_null(texts, "")
-    order = {field.name: _cast(table, field) for field in KEEPER}
-    order["blob_id"] = names_of(table, columns, where, first_row)
-    order["path"] = pc.coalesce(order["path"], _digests(texts))
     nobody = pa.chunked_array([pa.nulls(len(texts), pa.string())])
     languages = table[columns.language].cast(pa.string()) if columns.language in table.column_names else nobody
-    return Documents(texts, languages, pa.table(order, schema=KEEPER))
+
+    def order(rows: pa.Array | None) -> pa.Table:
+        found = {field.name: _cast(table, field) for field in KEEPER}
+        found["blob_id"] = names_of(table, columns, where, first_row)
+        keeper, mine = pa.table(found, schema=KEEPER), texts
+        if rows is not None:
+            keeper, mine = keeper.take(rows), texts.take(rows)
+        path = pc.coalesce(keeper["path"], _digests(mine))
+        return keeper.set_column(KEEPER.get_field_index("path"), KEEPER.field("path"), path)
+
+    return Documents(texts, languages, order)
 
 
 def names_of(table: pa.Table, columns: Columns, where: Path, first_row: int) -> pa.ChunkedArray:

@@ -7,14 +7,15 @@ import numpy as np
 import pyarrow as pa
 
 from sc2lib import files
-from sc2lib.curation import kernels
 from sc2lib.curation.candidates import Floats
 from sc2lib.curation.clusters import keeper_order
+from sc2lib.curation.kernels import common
 from sc2lib.curation.shingles import Hashes, Offsets
 from sc2lib.dedup.arrays import write_table
 from sc2lib.dedup.layout import Layout
 from sc2lib.dedup.members import Members, group_members
 from sc2lib.dedup.sketches import keys_of_bands
+from sc2lib.dedup.walk import walk
 
 REMOVALS = pa.schema(
     [("row", pa.int64()), ("blob_id", pa.string()), ("cluster_id", pa.string()), ("jaccard", pa.float64())]
@@ -31,7 +32,7 @@ def resolve_group(task: tuple[Path, int, Path]) -> None:
     earlier = members.rows < layout.first_new
     rank[np.lexsort((rank, ~earlier))] = np.arange(len(rank))  # what stayed in an earlier crawl stays
     if layout.options.verifies:
-        found = by_leader(members, rank, layout.options.threshold, layout.options.agreement_floor)
+        found = compiled_walk(members, rank, layout.options.threshold, layout.options.agreement_floor)
     else:
         found = by_component(members, rank)
     gone = np.flatnonzero((found.keeper != np.arange(len(rank))) & ~earlier)
@@ -65,20 +66,19 @@ def by_leader(members: Members, rank: Offsets, threshold: float, floor: int) -> 
     """From the best to the worst: a file stays unless a candidate that stays is similar.
 
     A file is compared with keepers of its buckets only, so a family of m files around one keeper costs m comparisons.
+    The definition; `compiled_walk` computes the same some ten times as fast.
     """
     keeper, jaccard = np.arange(len(rank)), np.ones(len(rank))
     keys = keys_of_bands(members.keys).tolist()
-    material = (members.sets.hashes, members.sets.offsets, members.agreement)
     buckets: dict[int, list[int]] = {}  # band key -> keepers
     compared: list[tuple[int, int, float]] = []
     for file in np.argsort(rank).tolist():
         met = {other for key in keys[file] for other in buckets.get(key, ())}
-        near = np.array(sorted(met, key=rank.__getitem__), np.int64)
-        scores = kernels.similarities(*material, file, near, threshold, floor).tolist()
+        near = [other for other in sorted(met, key=rank.__getitem__) if alike(members, file, other, threshold, floor)]
         best = 0.0
-        for other, similarity in zip(near.tolist(), scores):
-            if similarity >= 0.0:
-                compared.append((other, file, similarity))
+        for other in near:
+            similarity = exact_jaccard(members.sets[file], members.sets[other])
+            compared.append((other, file, similarity))
             if similarity >= threshold and similarity > best:
                 keeper[file], jaccard[file], best = other, similarity, similarity
         if keeper[file] == file:
@@ -89,6 +89,21 @@ def by_leader(members: Members, rank: Offsets, threshold: float, floor: int) -> 
 
 
 # docs: end-walk
+
+
+def alike(members: Members, file: int, other: int, threshold: float, floor: int) -> bool:
+    """Whether sizes and sketches allow a similarity of the threshold."""
+    small, large = sorted((len(members.sets[file]), len(members.sets[other])))
+    agree = np.count_nonzero(members.agreement[file] == members.agreement[other])
+    return bool(small >= threshold * large and agree >= floor)
+
+
+def compiled_walk(members: Members, rank: Offsets, threshold: float, floor: int) -> Decision:
+    """What `by_leader` decides, comparison for comparison."""
+    keys = keys_of_bands(members.keys)
+    distinct, buckets = np.unique(keys, return_inverse=True)
+    material = (members.sets.hashes, members.sets.offsets, members.agreement, buckets.reshape(keys.shape))
+    return Decision(*walk(*material, len(distinct), np.argsort(rank), rank, threshold, floor))
 
 
 def by_component(members: Members, rank: Offsets) -> Decision:
@@ -106,5 +121,5 @@ def by_component(members: Members, rank: Offsets) -> Decision:
 
 def exact_jaccard(a: Hashes, b: Hashes) -> float:
     """Jaccard similarity of two sorted sets of hashes, one merge."""
-    shared = kernels.common(a, b)
+    shared = common(a, b)
     return shared / max(len(a) + len(b) - shared, 1)

@@ -34,7 +34,7 @@ def export_members(task: tuple[Path, int, Piece | None, Path]) -> None:
         hashes, offsets = arrays.take_sets(arrays.load(folder, "hashes"), arrays.load(folder, "offsets"), local)
     elif piece is not None:
         documents = piece.read()
-        order_table = documents.order.take(pa.array(local))
+        order_table = documents.order(pa.array(local))
         sets = whole_sets(documents.texts.take(pa.array(local)), layout.options.shingle_size)
         hashes, offsets = sets.hashes, sets.offsets
     arrays.save(

@@ -1,5 +1,6 @@
 """Pieces of a corpus: what a worker reads at a time, as texts with what decides between near-duplicates."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -16,11 +17,18 @@ KEEPER = pa.schema([FILES.field(name) for name in KEEPER_COLUMNS])
 
 @dataclass(frozen=True)
 class Documents:
-    """The rows of a piece: texts, the group within which they are compared, and the KEEPER columns."""
+    """The rows of a piece: texts, the group within which they are compared, and the KEEPER columns.
+
+    The columns are made when they are asked for, since the first step over all texts does without.
+    """
 
     texts: pa.Array
     languages: pa.ChunkedArray
-    order: pa.Table
+    make_order: Callable[[pa.Array | None], pa.Table]
+
+    def order(self, rows: pa.Array | None = None) -> pa.Table:
+        """The KEEPER columns of all rows, or of the given ones."""
+        return self.make_order(rows)
 
 
 class Piece(Protocol):
@@ -55,4 +63,5 @@ class ShardPiece:
         columns = [*KEEPER.names, "language"]
         files = pq.read_table(self.files, columns=columns, partitioning=None)
         texts = take_contents(files["blob_id"], pq.read_table(self.contents, partitioning=None)).combine_chunks()
-        return Documents(texts, files["language"], files.select(KEEPER.names))
+        order = files.select(KEEPER.names)
+        return Documents(texts, files["language"], lambda rows: order if rows is None else order.take(rows))

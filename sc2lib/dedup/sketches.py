@@ -28,7 +28,7 @@ def sketch_piece(task: tuple[Piece, DedupOptions, Path, bool]) -> None:
     if with_sets:
         sets = whole_sets(documents.texts, options.shingle_size)
         extra = {"hashes": sets.hashes, "offsets": sets.offsets}
-    order = documents.order if with_sets else None
+    order = documents.order() if with_sets else None
     signature, has_shingles = sketch(documents.texts, options)
     keys = scoped(band_keys(signature, options.bands, options.rows), documents.languages, options.scope)
     write_sketches(folder, options, keys, signature.astype(np.uint8), has_shingles, order, **extra)

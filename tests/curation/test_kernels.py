@@ -1,4 +1,4 @@
-"""The compiled loops that no other test compares with a definition: repeats, merges, and the look before a merge."""
+"""The compiled loops that no other test compares with a definition: folding, repeats, merges."""
 
 from itertools import pairwise
 
@@ -42,16 +42,3 @@ def test_common_values_are_those_of_the_intersection(lists):
     first = np.array(sorted(set(lists[0])), np.uint64)
     for other in lists:
         assert kernels.common(first, np.array(sorted(set(other)), np.uint64)) == len(set(lists[0]) & set(other))
-
-
-@given(SETS, st.floats(0.05, 1.0), st.integers(0, 8), st.integers(0, 99))
-def test_similarities_are_exact_where_sizes_and_sketches_allow_them(lists, threshold, floor, seed):
-    sets = [set(one) for one in lists]
-    sketches = np.random.default_rng(seed).integers(0, 2, (len(sets), 8)).astype(np.uint8)
-    others = np.arange(len(sets))
-    found = kernels.similarities(*end_to_end(sets), sketches, 0, others, threshold, floor)
-    for other in others:
-        small, large = sorted((len(sets[0]), len(sets[other])))
-        union = len(sets[0] | sets[other])
-        possible = small >= threshold * large and (sketches[0] == sketches[other]).sum() >= floor
-        assert found[other] == (len(sets[0] & sets[other]) / max(union, 1) if possible else -1.0)

@@ -49,7 +49,9 @@ class TextPiece:
         table = {name: pa.nulls(len(self.names), KEEPER.field(name).type) for name in KEEPER.names}
         table |= {"blob_id": pa.array(self.names, pa.string()), "star_events_count": pa.array(self.stars, pa.int64())}
         languages = pa.chunked_array([pa.array(self.languages, pa.string())])
-        return Documents(pa.array(self.contents, pa.large_string()), languages, pa.table(table, schema=KEEPER))
+        order = pa.table(table, schema=KEEPER)
+        texts = pa.array(self.contents, pa.large_string())
+        return Documents(texts, languages, lambda rows: order if rows is None else order.take(rows))
 
 
 def pieces_of(contents, count=3, order=0, language="Python"):

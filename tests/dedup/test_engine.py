@@ -32,7 +32,7 @@ def removals(folder, options=MANY_BANDS, **cut):
 def all_pairs():
     """Every pair, counted word by word, and the files' order of preference."""
     shingles = shingles_by_name()
-    order = pa.concat_tables(piece.read().order for piece in pieces_of(texts()))
+    order = pa.concat_tables(piece.read().order() for piece in pieces_of(texts()))
     names = order["blob_id"].to_pylist()
     pairs = [(i, j, jaccard(shingles[names[i]], shingles[names[j]])) for j in range(len(names)) for i in range(j)]
     return names, order, pairs
@@ -157,7 +157,7 @@ def test_clusters_name_every_file_of_a_piece(tmp_path, expected):
     pieces = pieces_of(texts())
     result = deduplicate(pieces, tmp_path, MANY_BANDS, serial)
     for number, piece in enumerate(pieces):
-        names = piece.read().order["blob_id"]
+        names = piece.read().order()["blob_id"]
         clusters = clusters_of_piece(names, result.removals_of(number))
         assert clusters["blob_id"].to_pylist() == names.to_pylist()
         for row in clusters.to_pylist():
