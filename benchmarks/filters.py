@@ -7,7 +7,6 @@ ratio says what a pass costs, not which is better.
 """
 
 import json
-import os
 import subprocess
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.harness import compare, report
+from benchmarks.harness import compare, peers_python, report
 from sc2lib.curation.columns import contents_of
 
 WORKER = Path(__file__).parent / "peers" / "dolma_code.py"
@@ -33,11 +32,8 @@ def main(corpus: Path, repeats: int) -> None:
     texts = sample(corpus)
     amount = sum(len(text.encode()) for text, _, _ in texts) / 1e6
     contenders = {"sc2lib": partial(measure, texts), "plain tools of the paper": partial(measure_plainly, texts)}
-    python = os.environ.get(DOLMA)
-    if python:
+    if python := peers_python(DOLMA, "Dolma"):
         contenders["dolma"] = partial(tag, python, texts)
-    else:
-        print(f"filters: Dolma is left out, {DOLMA} does not name a Python that has it")
     what = f"signals of {len(texts):,} real files"
     print(report(compare("filters", "03", what, "MB", amount, contenders, repeats)))
     for kind, piece in PIECES.items():

@@ -72,6 +72,14 @@ def compare(
     return rows
 
 
+def peers_python(variable: str, peer: str) -> str | None:
+    """The Python of a peer whose pins do not go with ours, named by an environment variable; says so if none is."""
+    python = os.environ.get(variable)
+    if not python:
+        print(f"{peer} is left out: {variable} names no Python that has it", flush=True)
+    return python
+
+
 def report(rows: Sequence[Row]) -> str:
     """The rows as aligned text, one line for each contender."""
     lines = [f"{rows[0]['benchmark']}: {rows[0]['what']} ({rows[0]['amount']:,.6g} {rows[0]['unit']})"]
@@ -82,6 +90,11 @@ def report(rows: Sequence[Row]) -> str:
             f"  {row['peak_memory_bytes'] / 2**20:7,.0f} MiB  {row['ratio']:8.2f} x our time"
         )
     return "\n".join(lines)
+
+
+def save_quality(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Keep rows that are no timings (recall, precision, agreement) for chapter 18: a name first, then numbers."""
+    write_text(root() / "runs" / "benchmarks" / "quality" / f"{name}.json", json.dumps(list(rows), indent=1) + "\n")
 
 
 def _measure(contender: str, work: Contender) -> tuple[float, int]:

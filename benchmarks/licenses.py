@@ -17,7 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.harness import compare, report
+from benchmarks.harness import compare, peers_python, report, save_quality
 from sc2lib.curation.columns import contents_of, read_contents
 from sc2lib.files import write_text
 
@@ -32,19 +32,44 @@ def main(corpus: Path, repeats: int) -> None:
     """Compare on the licence files of the run, then grow one file."""
     texts = [text for text in license_texts(corpus).values() if len(text) <= LONGEST][:TEXTS]
     amount = sum(len(text) for text in texts) / 1e6
-    python = os.environ.get(SCANCODE)
     contenders = {"sc2lib": partial(find_all, texts)}
-    if python:
+    if python := peers_python(SCANCODE, "ScanCode"):
         contenders["scancode-toolkit"] = partial(ask_scancode, python, texts)
-    else:
-        print(f"licenses: ScanCode is left out, {SCANCODE} does not name a Python that has it")
-    what = f"detect licences in {len(texts)} real licence files, index loaded"
+    what = f"detect licences in {len(texts)} real licence files, loading the index included"
     print(report(compare("licenses", "02", what, "MB", amount, contenders, repeats)))
+    agreement(corpus)
     for megabytes in MEGABYTES:
         for kind in ("bundle", "near miss", "line breaks"):
             work = {"sc2lib": partial(find_all, [grown(kind, megabytes)])}
             what = f"one licence file of {megabytes:g} MB: {kind}"
             print(report(compare("licenses", "02", what, "MB", megabytes, work, 1)))
+
+
+def agreement(run: Path) -> None:
+    """How often ScanCode's kept verdicts and Debian's copyright files name what we name; for chapter 18 as well."""
+    from sc2lib.curation import license_agreement
+    from sc2lib.curation.licenses import find_licenses, licenses_of_file
+
+    shards = sorted((run / "02_licenses_and_languages" / "license_files").glob("*.parquet"))
+    files = pa.concat_tables([pq.read_table(path, partitioning=None) for path in shards])
+    paths = dict(zip(files["blob_id"].to_pylist(), files["path"].to_pylist(), strict=True))
+    texts = license_texts(run)
+    licenses = {
+        blob: licenses_of_file(paths[blob], text, find_licenses(text, SIMILARITY)) for blob, text in texts.items()
+    }
+    compared = {
+        "ScanCode on real licence files": license_agreement.with_scancode(licenses),
+        "Debian's copyright files": license_agreement.with_dep5(license_agreement.copyright_files(), SIMILARITY),
+    }
+    rows = []
+    for name, one in compared.items():
+        if one.texts:
+            same = {"same_licenses": one.same_licenses / one.texts, "same_class": one.same_class / one.texts}
+            rows.append({"compared": name, "texts": one.texts, **same})
+            print(
+                f"agreement with {name}: {one.same_licenses} of {one.texts} the same licences, {one.same_class} class"
+            )
+    save_quality("licenses_agreement", rows)
 
 
 def license_texts(run: Path) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """Chapter 05: keys and passwords against detect-secrets, hostile inputs, and the cost per byte from 1 to 100 MB."""
 
-import json
 import os
 import random
 import tempfile
@@ -10,11 +9,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from benchmarks.harness import compare, report
+from benchmarks.harness import compare, report, save_quality
 from sc2lib.curation.planted_secrets import LabelledFile, Score, kinds, plant, score
 from sc2lib.curation.redaction import find_spans
-from sc2lib.files import write_text
-from sc2lib.workflow.project import root
 
 CHAPTER = "05_redaction_and_malware"
 SIZES = (100_000, 1_000_000, 10_000_000)  # bytes of a hostile text: a factor of 100
@@ -128,7 +125,7 @@ def _quality(planted: list[LabelledFile], paths: list[Path]) -> None:
         counts = [results[name].by_kind.get(kind, (0, 0)) for name in results]
         if counts[0][1] < counts[1][1]:
             print(f"  detect-secrets finds more of: {kind} ({counts[1][1]} against {counts[0][1]} of {counts[0][0]})")
-    _save("redaction_quality", rows)
+    save_quality("redaction_quality", rows)
 
 
 def _redact_corpus(corpus: Path, size: int) -> int:
@@ -158,7 +155,7 @@ def _hostile() -> None:
             times.append((time.process_time() - started) / size * 1e9)
         rows.append({"text": name, "sizes": SIZES, "nanoseconds_per_character": times, "growth": times[-1] / times[0]})
         print(f"  {name:30s}", "  ".join(f"{value:8.1f}" for value in times), f"  x {times[-1] / times[0]:.2f}")
-    _save("redaction_hostile", rows)
+    save_quality("redaction_hostile", rows)
 
 
 def _keys(size: int) -> str:
@@ -169,7 +166,3 @@ def _keys(size: int) -> str:
         value = "".join(generator.choices("ABCDEFGHJKLMNPQRSTUVWXYZabcdefghjkmnpqrstuvwxyz23456789", k=24))
         lines.append(f'api_key = "{value}"\n')
     return "".join(lines)[:size]
-
-
-def _save(name: str, rows: list[dict[str, object]]) -> None:
-    write_text(root() / "runs" / "benchmarks" / "quality" / f"{name}.json", json.dumps(rows, indent=1) + "\n")

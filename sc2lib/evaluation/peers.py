@@ -72,6 +72,25 @@ def read_comparisons(folder: Path, required: bool = False) -> list[Comparison]:
     return [Comparison.of(groups[key]) for key in sorted(groups)]
 
 
+def read_quality(folder: Path) -> list[tuple[str, str, str]]:
+    """What the benchmarks measured beside times (recall, precision, agreement): measurement, subject, values in words.
+
+    The files of the folder ``quality`` hold rows with a name first; numbers count, lists and tables are left out.
+    Raises InputError for a file of another kind.
+    """
+    lines = []
+    for path in sorted((folder / "quality").glob("*.json")):
+        try:
+            for row in json.loads(path.read_text(encoding="utf-8")):
+                (subject, *_) = row.values()
+                numbers = {name: value for name, value in row.items() if isinstance(value, int | float)}
+                values = (f"{name.replace('_', ' ')} {figures.number(value)}" for name, value in numbers.items())
+                lines.append((path.stem.replace("_", " "), str(subject), ", ".join(values)))
+        except (ValueError, TypeError, AttributeError) as error:
+            raise InputError(f"{path} holds no rows of a benchmark ({error}); delete it and run: make bench") from error
+    return lines
+
+
 def described(row: Row, comparison: Comparison) -> tuple[str, ...]:
     """A row for a reader: contender, rate, time with its range, peak memory and ratio; the fastest in bold."""
     contender = f"{row['contender']} {row['version'] or ''}".strip()

@@ -10,6 +10,7 @@ from scipy.stats import binom
 
 from sc2lib import figures
 from sc2lib.evaluation.compression import MODES
+from sc2lib.evaluation.growth import exponent_of
 from sc2lib.evaluation.judge import Status
 from sc2lib.evaluation.pass_at_k import bootstrap_interval, pass_at_k
 from sc2lib.evaluation.peers import Comparison
@@ -109,6 +110,26 @@ def bits_bars(bits: pd.DataFrame, languages: Sequence[str]) -> Figure:
     axes[0].set(yticks=range(len(languages)), yticklabels=languages)
     axes[0].invert_yaxis()
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(bits.columns))
+    return fig
+
+
+def growth_lines(stages: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
+    """Seconds of processor time against bytes, both logarithmic, a line per stage (`growth.read_growth`).
+
+    The dotted line is what linear growth looks like.
+    """
+    fig, ax = figures.new(aspect=0.55)
+    for stage, rows in stages.items():
+        label = f"{stage.replace('_', ' ')}: {exponent_of(rows):.2f}"
+        ax.loglog([row["bytes"] for row in rows], [row["seconds"] for row in rows], "o-", label=label)
+    every = [row for rows in stages.values() for row in rows]
+    low, high = (pick(row["bytes"] for row in every) for pick in (min, max))
+    start = min(row["seconds"] for row in every) / 2
+    ax.loglog([low, high], [start, start * high / low], ":", color=figures.GREY, label="linear: 1")
+    ax.set(xlabel="text", ylabel="processor time, seconds")
+    figures.ticks(ax.xaxis, figures.size)
+    figures.ticks(ax.yaxis, figures.number)
+    ax.legend(title="stage and exponent")
     return fig
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness import compare, report
+from benchmarks.__main__ import summary
+from benchmarks.harness import compare, peers_python, report
 
 
 def _sleep(seconds: float) -> None:
@@ -62,3 +63,20 @@ def test_a_failing_contender_is_an_error_and_writes_nothing(tmp_path: Path, work
     with pytest.raises(RuntimeError, match="broken"):
         compare("failures", "18", "failing", "calls", 1, {"broken": work}, repeats=1, folder=tmp_path)  # type: ignore[dict-item]
     assert not list(tmp_path.iterdir())
+
+
+def test_the_summary_says_who_wins(tmp_path: Path) -> None:
+    contenders = {"ours": functools.partial(_sleep, 0.4), "pytest": functools.partial(_sleep, 0.05)}
+    compare("naps", "18", "sleeping", "naps", 1, contenders, repeats=1, folder=tmp_path)
+    assert "18 sleeping: pytest, " in summary(tmp_path, ["naps"])
+    assert "sleeping" not in summary(tmp_path, ["others"])
+
+
+def test_a_peer_without_its_python_is_left_out_aloud(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SC2_X_PYTHON", "/x/bin/python")
+    assert peers_python("SC2_X_PYTHON", "X") == "/x/bin/python"
+    monkeypatch.delenv("SC2_X_PYTHON")
+    assert peers_python("SC2_X_PYTHON", "X") is None
+    assert "X is left out: SC2_X_PYTHON" in capsys.readouterr().out

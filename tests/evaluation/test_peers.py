@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.harness import compare
 from sc2lib.errors import InputError
-from sc2lib.evaluation.peers import COLUMNS, Comparison, described, origins, read_comparisons
+from sc2lib.evaluation.peers import COLUMNS, Comparison, described, origins, read_comparisons, read_quality
 from sc2lib.evaluation.pictures import peer_ratios
 
 
@@ -64,6 +64,17 @@ def test_a_file_of_another_kind_is_refused(tmp_path, content):
     (tmp_path / "x.json").write_text(content)
     with pytest.raises(InputError, match=r"x\.json.*delete it and run: make bench"):
         read_comparisons(tmp_path)
+
+
+def test_quality_is_put_into_words_without_lists(tmp_path):
+    assert read_quality(tmp_path) == []
+    (tmp_path / "quality").mkdir()
+    rows = [{"contender": "ours", "recall": 0.995, "found_by_kind": {"key": [2, 2]}, "lines_elsewhere": 3}]
+    (tmp_path / "quality" / "redaction_quality.json").write_text(json.dumps(rows))
+    assert read_quality(tmp_path) == [("redaction quality", "ours", "recall 0.995, lines elsewhere 3")]
+    (tmp_path / "quality" / "other.json").write_text("[1]")
+    with pytest.raises(InputError, match=r"other\.json"):
+        read_quality(tmp_path)
 
 
 def test_a_faster_peer_stands_left_of_the_line_in_red():
