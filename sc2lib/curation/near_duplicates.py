@@ -52,8 +52,10 @@ def pair_to_show(files: pa.Table, clusters: pa.Table) -> ShownPair | None:
     common = Counter(row["language"] for row in rows).most_common(1)[0][0] if rows else None
     choices: list[tuple[bool, bool, float, str, str, float]] = []
     for blob_id, keeper, jaccard in zip(*(clusters[name].to_pylist() for name in CLUSTERS.names)):
-        gone, stays = by_blob[blob_id], by_blob[keeper]
-        if blob_id != keeper and jaccard is not None and max(gone["length_bytes"], stays["length_bytes"]) <= 6000:
+        gone, stays = by_blob[blob_id], by_blob.get(keeper)  # the keeper may be a file of an earlier crawl
+        if stays is None or blob_id == keeper or jaccard is None:
+            continue
+        if max(gone["length_bytes"], stays["length_bytes"]) <= 6000:
             inside = gone["repo_name"] == stays["repo_name"]
             choices.append((inside, gone["language"] != common, abs(jaccard - 0.85), blob_id, keeper, jaccard))
     if not choices:

@@ -44,6 +44,20 @@ def crawls_before(index: Path, key: str) -> list[Path]:
     return [folder for crawl in crawls for folder in sorted(crawl.glob("[0-9]*"))]
 
 
+def crawls_of(index: str | Path | None, options: DedupOptions) -> list[Path]:
+    """Sketch folders of all crawls of an index that is there, oldest first; none without an index.
+
+    Raises InputError if there is no such index, ParameterError if it was made with other options.
+    """
+    if index is None:
+        return []
+    path = Path(index).expanduser().resolve()
+    if not (path / "index.json").exists():
+        raise InputError(f"{path} is no index; make one from an earlier crawl with: sc2 dedup … --index {path}")
+    check(path, options)
+    return [folder for crawl in sorted(path.glob("crawl-*")) for folder in sorted(crawl.glob("[0-9]*"))]
+
+
 def keep_piece(task: tuple[Path, DedupOptions, pa.Array, Path]) -> None:
     """Write the sketches of a piece's files that stay; task: (sketches, options, rows that leave, target)."""
     source, options, gone, target = task
