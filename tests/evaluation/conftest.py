@@ -7,10 +7,10 @@ from sc2lib.errors import UnsupportedError
 from sc2lib.evaluation.humaneval import Problem
 from sc2lib.evaluation.judge import Judge
 from sc2lib.evaluation.sandbox import Sandbox, find_sandbox
-from sc2lib.model.config import ModelConfig
 from sc2lib.model.transformer import Starcoder2
 from sc2lib.tokenizer.encoding import Tokenizer
 from sc2lib.tokenizer.training import train
+from tests.model.conftest import SMALL
 
 
 @pytest.fixture(scope="session")
@@ -45,16 +45,8 @@ def tokenizer() -> Tokenizer:
 @pytest.fixture(scope="session")
 def model(tokenizer: Tokenizer) -> Starcoder2:
     torch.set_num_threads(1)
-    config = ModelConfig(
-        vocab_size=tokenizer.vocabulary_size,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=256,
-        sliding_window=None,
-        initializer_range=0.2,
+    config = SMALL.replace(
+        vocab_size=tokenizer.vocabulary_size, max_position_embeddings=256, sliding_window=None, initializer_range=0.2
     )
     model = Starcoder2(config)
     model.initialize(torch.Generator().manual_seed(0))
