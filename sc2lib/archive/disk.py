@@ -3,7 +3,7 @@
 import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from sc2lib.archive import swhid
 from sc2lib.archive.graph import Graph
@@ -37,10 +37,13 @@ def reason(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-def walk(folder: bytes) -> Iterator[tuple[bytes, OSError | None, bool]]:
+def walk(
+    folder: bytes, enters: Callable[[bytes], bool] = lambda path: True
+) -> Iterator[tuple[bytes, OSError | None, bool]]:
     """Every file below a folder as (relative path, error, is an empty directory), in the order of names.
 
-    Links to directories come as files. What version control keeps for itself is left out.
+    Links to directories come as files. What version control keeps for itself is left out, and folders that
+    `enters`, given the relative path, does not want.
     """
     waiting = [b""]
     while waiting:
@@ -58,7 +61,8 @@ def walk(folder: bytes) -> Iterator[tuple[bytes, OSError | None, bool]]:
             if entry.name in VERSION_CONTROL:
                 continue
             if entry.is_dir(follow_symlinks=False):
-                waiting.append(path)
+                if enters(path):
+                    waiting.append(path)
             else:
                 yield path, None, False
 

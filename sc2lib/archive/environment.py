@@ -130,9 +130,8 @@ class StandardLibrary(_Installed):
     def visit(self, graph: Graph) -> None:
         """Add every file of the library's folder but compiled caches and what was installed into it."""
         paths = []
-        for path, error, is_empty in disk.walk(self.folders[0]):
-            parts = path.split(b"/")
-            if is_empty or b"__pycache__" in parts or parts[0] in _SITE_FOLDERS or path.endswith(b".pyc"):
+        for path, error, is_empty in disk.walk(self.folders[0], _is_of_the_library):
+            if is_empty or path.endswith(b".pyc"):
                 continue
             if error is not None:
                 graph.add("skipped", self.url, path, disk.reason(error))
@@ -141,3 +140,7 @@ class StandardLibrary(_Installed):
         version = platform.python_version()
         message = f"Standard library of CPython {version}, as installed\n"
         self._visit(graph, paths, b"refs/tags/v" + version.encode(), version, message)
+
+
+def _is_of_the_library(folder: bytes) -> bool:
+    return folder not in _SITE_FOLDERS and not folder.endswith(b"__pycache__")

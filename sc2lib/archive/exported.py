@@ -1,29 +1,29 @@
 """The source ``graph``: a folder of tables as Software Heritage exports them, ORC or Parquet.
 
-``<folder>/<table>/*.orc`` or ``*.parquet`` (any number of files), or ``<folder>/<table>.orc``. Columns are found by
-name; those that an older export does not have are null. The bytes of files come from the column ``data`` of
-``content``, from a folder ``objects`` (`objects`), or from a table ``contents`` such as this stage writes.
+``<folder>/<table>/*.orc`` or ``*.parquet`` (any number of files), or ``<folder>/<table>.orc``. The tables may be
+larger than memory: each is streamed past the identifiers that the walk has reached so far, and what matches goes into a
+database on disk (`read_graph`). The bytes of files come from the column ``data`` of ``content``, from a folder
+``objects`` (`objects`), or from a table ``contents`` such as this stage writes.
 """
 
 import hashlib
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.orc as orc
-import pyarrow.parquet as pq
-import pyorc
 
+from sc2lib.archive import walk
+from sc2lib.archive.exported_files import files_of, read_as
 from sc2lib.archive.git import web_address
 from sc2lib.archive.schema import PUBLISHED, SKIPPED
 from sc2lib.errors import InputError
-from sc2lib.tables import TIMESTAMP
 
 VISIT_TYPE = "graph"
-SUFFIXES = (".orc", ".parquet")
+MEMORY = "2GB"  # of the database; what does not fit lies in its temporary folder
 # Without these there is no walk.
 NEEDED = {
     "origin_visit_status": ("origin", "visit", "status", "snapshot"),
@@ -31,124 +31,146 @@ NEEDED = {
     "directory_entry": ("directory_id", "name", "type", "target", "perms"),
     "content": ("sha1", "sha1_git", "length"),
 }
-YEAR_1, YEAR_10000 = -62_135_596_800, 253_402_300_800
 
 
-def files_of(folder: Path, table: str) -> list[Path]:
-    """The files of a table, in the order of their names."""
-    beside = [folder / f"{table}{suffix}" for suffix in SUFFIXES]
-    below = sorted((folder / table).glob("*")) if (folder / table).is_dir() else []
-    return [path for path in (*beside, *below) if path.suffix in SUFFIXES and path.is_file()]
-
-
-def read_table(folder: Path, name: str, without: tuple[str, ...] = ()) -> pa.Table:
-    """A table of the export with the columns of `schema`; those named in `without` stay null and unread.
+def pieces(folder: Path, name: str) -> Iterator[pa.Table]:
+    """A table of the export, piece by piece, with the columns of `schema`; inline contents are left out.
 
     Raises InputError with the file when it is damaged or lacks a column that the walk needs.
     """
-    schema = PUBLISHED[name]
     files = files_of(folder, name)
     if not files and name in NEEDED:
         raise InputError(
             f"no table {name!r} in {str(folder)!r}: give a folder that holds {name}/*.orc or {name}/*.parquet"
         )
-    tables = [_read_file(path, schema, NEEDED.get(name, ()), without) for path in files]
-    return pa.concat_tables(tables) if tables else schema.empty_table()
+    for path in files:
+        yield from read_as(path, PUBLISHED[name], NEEDED.get(name, ()), without=("data",))
 
 
-def read_file(path: Path, columns: list[str]) -> pa.Table:
-    """Columns of one ORC or Parquet file; InputError when it is damaged."""
-    try:
-        if path.suffix == ".parquet":
-            return pq.read_table(path, columns=columns, partitioning=None)
-        return orc.ORCFile(path).read(columns=columns)
-    except (pa.ArrowException, OSError) as error:
-        if "out of range for nanosecond" in str(error):
-            return _read_wild_dates(path, columns)
-        raise InputError(_damaged(path, error)) from error
+class Selection:
+    """A database on disk that takes from the tables of an export the rows of what was reached."""
 
+    def __init__(self, folder: Path, scratch: Path, memory: str = MEMORY) -> None:
+        self.folder = folder
+        self.database = duckdb.connect(scratch / "selection.duckdb")
+        self.database.execute("SET memory_limit = ?", [memory])
+        self.database.execute("SET temp_directory = ?", [str(scratch / "spilled")])
+        self.database.execute("SET preserve_insertion_order = false")
+        # nothing tells how long a stream will be: taken for short, it would be what a join keeps in memory
+        self.database.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
+        for name, schema in PUBLISHED.items():
+            self.database.register("empty", schema.empty_table())
+            self.database.execute(f"CREATE TABLE {name} AS FROM empty")
 
-def columns_of(path: Path) -> pa.Schema:
-    """The schema of one ORC or Parquet file; InputError when it is damaged."""
-    try:
-        return pq.read_schema(path) if path.suffix == ".parquet" else orc.ORCFile(path).schema
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(_damaged(path, error)) from error
+    # docs: start-take
+    def take(self, name: str, column: str, wanted: str) -> None:
+        """Add the rows of a table whose `column` is among the identifiers that the query `wanted` gives.
 
+        The whole table streams by once; the identifiers, not the table, are what the database holds meanwhile.
+        """
+        self.database.execute(f"CREATE OR REPLACE TEMP TABLE wanted AS SELECT DISTINCT id FROM ({wanted}) t(id)")
+        self._stream(name, f"INSERT INTO {name} FROM piece SEMI JOIN wanted ON wanted.id = piece.{column}")
 
-def _read_file(path: Path, schema: pa.Schema, needed: tuple[str, ...], without: tuple[str, ...]) -> pa.Table:
-    there = columns_of(path).names
-    if missing := [name for name in needed if name not in there]:
-        raise InputError(
-            f"{str(path)!r} has no column {', '.join(missing)} (it has {', '.join(there)}); "
-            "give the tables of a Software Heritage export, with their own column names"
-        )
-    found = read_file(path, [name for name in schema.names if name in there and name not in without])
-    columns = []
-    for field in schema:
-        if field.name not in found.column_names:
-            columns.append(pa.nulls(found.num_rows, field.type))
-            continue
+    # docs: end-take
+
+    def _stream(self, name: str, statement: str) -> duckdb.DuckDBPyConnection:
+        """Execute a statement that reads a table of the export as `piece`."""
+        problems: list[InputError] = []
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            try:
+                for table in pieces(self.folder, name):
+                    yield from table.to_batches()
+            except InputError as error:
+                problems.append(error)
+                raise
+
+        self.database.register("piece", pa.RecordBatchReader.from_batches(PUBLISHED[name], batches()))
         try:
-            columns.append(_cast(found[field.name], field.type))
-        except pa.ArrowInvalid as error:
-            raise InputError(
-                f"column {field.name!r} of {str(path)!r} is {found[field.name].type} and cannot become {field.type}: "
-                f"{error}; export the table again"
-            ) from error
-    return pa.Table.from_arrays(columns, schema=schema)
+            return self.database.execute(statement)
+        except duckdb.Error:
+            if problems:  # the database says what was raised below it in words only
+                raise problems[0] from None
+            raise
+        finally:
+            self.database.unregister("piece")
+
+    def origins(self) -> list[str]:
+        """Every origin with a visit."""
+        statement = "CREATE TEMP TABLE visited AS SELECT DISTINCT origin FROM piece WHERE origin IS NOT NULL"
+        self._stream("origin_visit_status", statement)
+        return [url for (url,) in self.database.sql("FROM visited ORDER BY origin").fetchall()]
+
+    def result(self) -> dict[str, pa.Table]:
+        """What was taken, in memory, rows sorted."""
+        return {
+            name: self.database.sql(f"SELECT DISTINCT * FROM {name} ORDER BY ALL").to_arrow_table().cast(schema)
+            for name, schema in PUBLISHED.items()
+        }
 
 
-def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
-    """To the schema's type: hashes of persons may be text (older exports), dates finer or without a zone."""
-    if kind == TIMESTAMP and pa.types.is_timestamp(column.type):
-        return column.cast(pa.timestamp("us", column.type.tz), safe=False).cast(kind)
-    if pa.types.is_binary(kind) and pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    return column.cast(kind)
+# docs: start-select
+def read_graph(folder: Path, repositories: pa.Table, memory: str = MEMORY) -> dict[str, pa.Table]:
+    """The part of an export that the walk from some origins can reach: a GRAPH of tables in memory.
 
-
-class _Seconds(pyorc.converters.ORCConverter):
-    """A timestamp of any year as microseconds since 1970; None outside the years 1 to 9999."""
-
-    @staticmethod
-    def from_orc(seconds: int, nanoseconds: int, timezone: Any) -> int | None:
-        return seconds * 1_000_000 + nanoseconds // 1000 if YEAR_1 <= seconds < YEAR_10000 else None
-
-    @staticmethod
-    def to_orc(obj: int, timezone: Any) -> tuple[int, int]:
-        seconds, microseconds = divmod(obj, 1_000_000)
-        return seconds, microseconds * 1000
-
-
-def _read_wild_dates(path: Path, columns: list[str]) -> pa.Table:
-    """Read a file whose dates Arrow's nanoseconds cannot hold: commits of the year 1 or 9999 exist."""
-    file = orc.ORCFile(path)
-    wild = [name for name in columns if pa.types.is_timestamp(file.schema.field(name).type)]
-    table = file.read(columns=[name for name in columns if name not in wild])
-    with path.open("rb") as stream:
-        kinds = (pyorc.TypeKind.TIMESTAMP, pyorc.TypeKind.TIMESTAMP_INSTANT)
-        converters: dict[pyorc.TypeKind, type[pyorc.converters.ORCConverter]] = dict.fromkeys(kinds, _Seconds)
-        rows = list(pyorc.Reader(stream, column_names=wild, converters=converters))
-    for index, name in enumerate(wild):
-        table = table.append_column(name, pa.array([row[index] for row in rows], TIMESTAMP))
-    return table.select(columns)
-
-
-def _damaged(path: Path, error: Exception) -> str:
-    return (
-        f"{str(path)!r} cannot be read as {path.suffix[1:].upper()}: {error}; "
-        "the file is damaged or half copied: copy it again, or delete it to go on without its rows"
-    )
-
-
-def read_graph(folder: Path, origins: pa.Array) -> dict[str, pa.Table]:
-    """Every table of the export, without inline contents, its origins and visits restricted to `origins`."""
-    graph = {name: read_table(folder, name, without=("data",)) for name in PUBLISHED}
+    Every table is read once, but ``release`` (as often as releases name releases) and ``directory_entry`` (once a
+    level). `memory` bounds the database; beside it, one piece of a file and the result must fit.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        chosen = Selection(folder, Path(scratch), memory)
+        with chosen.database as database:
+            database.register("repository", repositories)
+            origins = "SELECT origin_url FROM repository"
+            for name, column in (("origin", "url"), ("origin_visit", "origin"), ("origin_visit_status", "origin")):
+                chosen.take(name, column, origins)
+            database.execute(walk.script("visits"))
+            snapshots = "SELECT snapshot_id FROM latest_visit"
+            chosen.take("snapshot", "id", snapshots)
+            chosen.take("snapshot_branch", "snapshot_id", snapshots)
+            _take_history(chosen)
+            database.execute(walk.script("branches") + walk.script("roots"))
+            _take_trees(chosen)
+            graph = chosen.result()
     _check_hashes(folder, graph["content"]["sha1"])
-    for name, column in (("origin", "url"), ("origin_visit", "origin"), ("origin_visit_status", "origin")):
-        graph[name] = graph[name].filter(pc.is_in(graph[name][column], origins))
     return graph | {"skipped": SKIPPED.empty_table()}
+
+
+# docs: end-select
+
+_TIPS = "(FROM snapshot_branch SELECT target, target_type UNION FROM release SELECT target, target_type)"
+
+
+def _take_history(chosen: Selection) -> None:
+    """The releases and revisions at the ends of all branches; parents are named, not followed."""
+    for _ in range(walk.MAX_STEPS):
+        (before,) = chosen.database.sql("SELECT count(*) FROM release").fetchall()[0]
+        tips = f"SELECT target FROM {_TIPS} WHERE target_type = 'release' EXCEPT SELECT id FROM release"
+        chosen.take("release", "id", tips)
+        if chosen.database.sql("SELECT count(*) FROM release").fetchall()[0] == (before,):
+            break
+    tips = f"SELECT target FROM {_TIPS} WHERE target_type = 'revision'"
+    for name in ("revision", "revision_history", "revision_extra_headers"):
+        chosen.take(name, "id", tips)
+
+
+def _take_trees(chosen: Selection) -> None:
+    """The directories below the roots, level by level, and the contents they name."""
+    database = chosen.database
+    database.execute("CREATE TEMP TABLE reached AS SELECT DISTINCT directory_id AS id, 0 AS level FROM root")
+    for level in range(walk.MAX_DEPTH + 1):
+        frontier = f"SELECT id FROM reached WHERE level = {level}"
+        if not database.sql(f"{frontier} LIMIT 1").fetchall():
+            break
+        chosen.take("directory_entry", "directory_id", frontier)
+        database.execute(
+            f"INSERT INTO reached SELECT DISTINCT e.target, {level + 1} FROM directory_entry e "
+            f"SEMI JOIN ({frontier}) f ON f.id = e.directory_id ANTI JOIN reached r ON r.id = e.target "
+            "WHERE e.type = 'dir'"
+        )
+    chosen.take("directory", "id", "SELECT id FROM reached")
+    files = f"SELECT target FROM directory_entry UNION SELECT target FROM {_TIPS} WHERE target_type = 'content'"
+    for name in ("content", "skipped_content"):
+        chosen.take(name, "sha1_git", files)
 
 
 def _check_hashes(folder: Path, hashes: pa.ChunkedArray) -> None:
@@ -161,18 +183,18 @@ def _check_hashes(folder: Path, hashes: pa.ChunkedArray) -> None:
         )
 
 
-def repositories(folders: list[Path]) -> Iterator[dict[str, Any]]:
+def repositories(folders: Sequence[Path]) -> Iterator[dict[str, Any]]:
     """The rows of REPOSITORY: every origin with a visit, named ``owner/name`` after its URL."""
     for folder in folders:
         if not folder.is_dir():
             raise InputError(f"source_path {str(folder)!r} is no folder; give a folder of ORC or Parquet tables")
-        status = read_table(folder, "origin_visit_status")  # noqa: F841 (DuckDB reads it by name)
         for name in NEEDED:
             if not files_of(folder, name):
-                read_table(folder, name)
-        with duckdb.connect() as database:
-            origins = database.sql("SELECT DISTINCT origin FROM status WHERE origin IS NOT NULL ORDER BY origin")
-            urls = [url for (url,) in origins.fetchall()]
+                next(pieces(folder, name))
+        with tempfile.TemporaryDirectory() as scratch:
+            chosen = Selection(folder, Path(scratch))
+            with chosen.database:
+                urls = chosen.origins()
         if not urls:
             raise InputError(f"the table origin_visit_status in {str(folder)!r} names no origin")
         version = _fingerprint(folder)

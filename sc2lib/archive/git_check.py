@@ -11,6 +11,7 @@ import pyarrow as pa
 from sc2lib.archive import git_objects
 
 _KINDS = {"dir": b"tree", "rev": b"commit", "file": b"blob"}
+_ROOM_BYTES = 1 << 30
 
 
 def available() -> bool:
@@ -57,8 +58,17 @@ def _lines(paths: Iterable[str]) -> bytes:
 
 def _in_empty_repository(arguments: list[str], data: bytes) -> list[str]:
     """Lines git prints for `data` on its standard input; it is told how many objects are not there to look for."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=_memory()) as folder:
         git_objects.run(os.fsencode(folder), "init", "--quiet", "--bare")
         command = ["git", "-C", folder, *arguments]
         finished = subprocess.run(command, input=data, capture_output=True, check=True)
     return finished.stdout.decode().split()
+
+
+def _memory() -> str | None:
+    """A folder in memory where there is room: ``git mktree`` writes every directory as a file. None: the usual one."""
+    try:
+        free = os.statvfs("/dev/shm").f_bavail * os.statvfs("/dev/shm").f_frsize
+    except OSError:
+        return None
+    return "/dev/shm" if free > _ROOM_BYTES and os.access("/dev/shm", os.W_OK) else None

@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sc2lib.archive import exported
+from sc2lib.archive import exported, exported_files
 
 _HASH = re.compile(r"[0-9a-f]{40}")
 
@@ -48,24 +48,25 @@ class Objects:
         sha1s: dict[str, str] = {}
         found: dict[str, bytes] = {}
         chosen = pa.array(sorted(wanted), pa.string())
-        for path in exported.files_of(self._path, "content"):
-            names = [name for name in ("sha1", "sha1_git", "data") if name in exported.columns_of(path).names]
-            table = exported.read_file(path, names)
-            table = table.filter(pc.is_in(table["sha1_git"], chosen))
-            sha1s.update(zip(table["sha1_git"].to_pylist(), table["sha1"].to_pylist()))
-            if "data" in names:
-                pairs = zip(table["sha1_git"].to_pylist(), table["data"].to_pylist())
-                found.update((identifier, data) for identifier, data in pairs if data is not None)
+        for path in exported_files.files_of(self._path, "content"):
+            there = exported_files.columns_of(path)
+            names = [name for name in ("sha1", "sha1_git", "data") if name in there]
+            for piece in exported_files.read_file(path, names):
+                table = piece.filter(pc.is_in(piece["sha1_git"], chosen))
+                sha1s.update(zip(table["sha1_git"].to_pylist(), table["sha1"].to_pylist()))
+                if "data" in names:
+                    pairs = zip(table["sha1_git"].to_pylist(), table["data"].to_pylist())
+                    found.update((identifier, data) for identifier, data in pairs if data is not None)
         return sha1s, found
 
     def _texts(self, wanted: set[str]) -> dict[str, bytes]:
         found: dict[str, bytes] = {}
         chosen = pa.array(sorted(wanted), pa.string())
-        for path in exported.files_of(self._path, "contents") if wanted else []:
-            table = exported.read_file(path, ["blob_id", "content"])
-            table = table.filter(pc.is_in(table["blob_id"], chosen))
-            pairs = zip(table["blob_id"].to_pylist(), table["content"].to_pylist())
-            found.update((blob_id, text.encode()) for blob_id, text in pairs)
+        for path in exported_files.files_of(self._path, "contents") if wanted else []:
+            for piece in exported_files.read_file(path, ["blob_id", "content"]):
+                table = piece.filter(pc.is_in(piece["blob_id"], chosen))
+                pairs = zip(table["blob_id"].to_pylist(), table["content"].to_pylist())
+                found.update((blob_id, text.encode()) for blob_id, text in pairs)
         return found
 
     def _object(self, sha1: str) -> bytes | OSError:

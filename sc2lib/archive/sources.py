@@ -114,7 +114,7 @@ def list_origins(
 def group(repositories: pa.Table, groups: int) -> list[pa.Table]:
     """Deal origins out to groups that are visited one after the other; no group is empty.
 
-    The origins of an exported graph stay together: its tables are read once.
+    The origins of an exported graph stay together: its tables are streamed for all of them at once.
     """
     if exported.VISIT_TYPE in repositories["visit_type"].to_pylist():
         folders = repositories["location"].to_pylist()
@@ -153,7 +153,7 @@ def visit(repositories: pa.Table) -> tuple[pa.Table, ...]:
     """
     if repositories["visit_type"][0].as_py() == exported.VISIT_TYPE:
         folder = Path(repositories["location"][0].as_py())
-        exported_tables = exported.read_graph(folder, repositories["origin_url"].combine_chunks())
+        exported_tables = exported.read_graph(folder, repositories)
         return tuple(exported_tables[name] for name in GRAPH)
     graph = Graph()
     for row in repositories.select(["origin_url", "visit_type"]).to_pylist():

@@ -104,7 +104,7 @@ def hash_content(stream: BinaryIO, length: int) -> ContentHashes:
         hashlib.blake2s(usedforsecurity=False),
     )
     done = 0
-    while done <= length and (block := stream.read(BLOCK)):
+    while done <= length and (block := stream.read(min(BLOCK, length + 1 - done))):  # most files are small
         for hashed in hashes:
             hashed.update(block)
         done += len(block)

@@ -20,6 +20,7 @@ from sc2lib.archive.schema import GRAPH
 from sc2lib.tables import FILES
 
 MAX_DEPTH = 64  # levels of directories, as in the paper
+MAX_STEPS = 10  # from a branch over aliases and releases to a revision
 MAX_OCCURRENCES = 1_000_000  # of one directory in one level, as in the paper's code
 
 STEPS = ("latest_visit", "branch", "main_branch", "root", "folder", "found", "deduplicated", "candidate")
@@ -84,8 +85,16 @@ def opened(
         database.execute("SET VARIABLE max_depth = ?", [max_depth])
         database.execute("SET VARIABLE max_occurrences = ?", [max_occurrences])
         database.execute("SET VARIABLE max_file_bytes = ?", [max_file_bytes])
-        database.execute(resources.files("sc2lib.archive").joinpath("walk.sql").read_text(encoding="utf-8"))
+        database.execute(script())
         yield database
+
+
+def script(part: str | None = None) -> str:
+    """The statements of ``walk.sql``, or those between the markers ``start-<part>`` and ``end-<part>``."""
+    whole = resources.files("sc2lib.archive").joinpath("walk.sql").read_text(encoding="utf-8")
+    if part is None:
+        return whole
+    return whole.partition(f"-- docs: start-{part}\n")[2].partition(f"-- docs: end-{part}\n")[0]
 
 
 def rows_of_steps(database: duckdb.DuckDBPyConnection) -> list[tuple[str, int]]:

@@ -10,6 +10,7 @@ import pytest
 
 from sc2lib.archive import environment, sources
 from sc2lib.archive.environment import recorded_paths
+from sc2lib.archive.graph import GRAPH, Graph
 from sc2lib.errors import InputError
 
 PROJECTS = "pypi/papermill,pypi/tqdm,pypi/httpx*"
@@ -98,3 +99,23 @@ def test_licences_come_from_the_metadata() -> None:
 def test_no_source_needs_the_network_at_import() -> None:
     code = "import socket; socket.socket.connect = None; import sc2lib.archive.sources"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_standard_library_is_without_what_was_installed_into_it(tmp_path: Path) -> None:
+    """Folders that do not belong to it are not even entered: an installation below it may be many times as large."""
+    for name in ("os.py", "site-packages/a/b.py", "json/site-packages/kept.py", "json/__pycache__/x.pyc", "x.pyc"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "site-packages" / "secret").mkdir(mode=0)
+    library = environment.StandardLibrary(environment.STANDARD_LIBRARY)
+    library.folders = (os.fsencode(tmp_path),)
+    graph = Graph()
+    library.visit(graph)
+    tables = dict(zip(GRAPH, graph.tables()))
+    assert {row["name"] for row in tables["directory_entry"].to_pylist()} == {
+        b"os.py",
+        b"json",
+        b"site-packages",
+        b"kept.py",
+    }
+    assert tables["skipped"].num_rows == 0

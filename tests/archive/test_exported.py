@@ -2,16 +2,17 @@
 
 import gzip
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.orc as orc
 import pyarrow.parquet as pq
 import pyorc
 import pytest
 
-from sc2lib.archive import exported, sources
+from sc2lib.archive import exported, exported_files, orc_stripes, sources
 from sc2lib.archive.objects import Objects
 from sc2lib.archive.schema import PUBLISHED
 from sc2lib.errors import InputError
@@ -153,7 +154,7 @@ def test_dates_beyond_nanoseconds_are_read(tmp_path: Path) -> None:
     path = tmp_path / "revision" / "revision-all.orc"
     seconds = [-62_135_596_800, 1_700_000_000, 253_402_300_799, 1 << 40]
 
-    class Raw(exported._Seconds):
+    class Raw(orc_stripes.Seconds):
         @staticmethod
         def to_orc(obj, timezone):
             return None if obj is None else (obj, 5000)
@@ -162,8 +163,74 @@ def test_dates_beyond_nanoseconds_are_read(tmp_path: Path) -> None:
         kind = pyorc.Struct(id=pyorc.String(), date=pyorc.Timestamp(), directory=pyorc.String())
         with pyorc.Writer(file, kind, converters={pyorc.TypeKind.TIMESTAMP: Raw}) as writer:
             writer.writerows([(str(k), second, "d") for k, second in enumerate([*seconds, None])])
-    table = exported.read_table(tmp_path, "revision")
+    table = pa.concat_tables(exported.pieces(tmp_path, "revision"))
     assert table.schema == PUBLISHED["revision"]
     dates = table["date"].cast(pa.int64()).to_pylist()
     assert dates == [*(second * 1_000_000 + 5 for second in seconds[:3]), None, None]
     assert table["id"].to_pylist() == ["0", "1", "2", "3", "4"]
+
+
+def changed(table: pa.Table, copy: int) -> pa.Table:
+    """The same rows under other identifiers: the first digits of every hash are replaced."""
+    for name in ("id", "directory_id", "target", "sha1", "sha1_git", "sha256", "directory", "snapshot_id"):
+        if name in table.column_names:
+            index = table.schema.get_field_index(name)
+            other = pc.binary_replace_slice(table[name], 0, 6, f"{copy:06x}")
+            table = table.set_column(index, name, other)
+    return table
+
+
+@pytest.mark.parametrize("suffix", [".orc", ".parquet"])
+def test_tables_several_times_larger_than_the_memory_give_the_same_rows(
+    project: Repository, produce, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    run = produce("git", project.folder)
+    folder = export(run, tmp_path / "export", suffix)
+    small = sources.list_origins("graph", str(folder))
+    expected = exported.read_graph(folder, small)
+    size = 0
+    for name in ("directory_entry", "content"):  # real rows many times over, as a large export has them
+        times = 60_000 // run.graph[name].num_rows
+        real = run.graph[name].drop_columns(["data"]) if name == "content" else run.graph[name]
+        repeated = pa.concat_tables([real] * times).combine_chunks()
+        for part in range(2):
+            copy = changed(repeated, part + 1)
+            size += copy.nbytes
+            path = folder / name / f"more-{part}{suffix}"
+            orc.write_table(copy, path, stripe_size=1 << 20) if suffix == ".orc" else pq.write_table(copy, path)
+            del copy
+    del repeated
+    before, peaks = pa.total_allocated_bytes(), []
+
+    def watched(*arguments: Path) -> Iterator[pa.Table]:
+        for piece in pieces(*arguments):
+            peaks.append(pa.total_allocated_bytes() - before)
+            yield piece
+
+    pieces = exported.pieces
+    monkeypatch.setattr(exported, "pieces", watched)
+    monkeypatch.setattr(exported_files, "BATCH_ROWS", 1 << 13)
+    assert exported.read_graph(folder, small, memory="12MB") == expected
+    assert size > 3 * 12_000_000 and max(peaks) < size / 4
+
+
+def test_a_damaged_file_that_ends_its_reader_is_named(project: Repository, produce, tmp_path: Path) -> None:
+    """Arrow's ORC reader crashes on this one, which would take the whole run with it."""
+    run = produce("git", project.folder)
+    folder = export(run, tmp_path / "export", ".orc")
+    path = folder / "directory_entry" / "directory_entry-all.orc"
+    names = pa.array([b"%d" % (k * k) for k in range(20_000)], pa.binary())
+    column = pa.array([f"{k:040x}" for k in range(20_000)])
+    rows = {
+        "directory_id": column,
+        "name": names,
+        "type": ["file"] * 20_000,
+        "target": column,
+        "perms": [33188] * 20_000,
+    }
+    orc.write_table(pa.table(rows), path, compression="zstd")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4] + bytes(len(whole) // 2) + whole[4 + len(whole) // 2 :])
+    with pytest.raises(InputError, match="damaged or half copied") as caught:
+        produce("graph", folder)
+    assert str(path) in str(caught.value)
