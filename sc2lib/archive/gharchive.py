@@ -1,4 +1,4 @@
-"""GHArchive: hourly logs of GitHub's public events, to one row per repository (reference sheet, section 1.2).
+"""GHArchive: hourly logs of GitHub's public events, to one row per repository (bigcode-project/the-stack-v2).
 
 Stars are `WatchEvent`s and forks `ForkEvent`s, counted per repository id: the released code counts per id and name, so
 that a renamed repository loses what it had before. Nobody logs the removal of a star, so stars over-count. The other

@@ -1,6 +1,6 @@
 """The Software Heritage content bucket: one gzip object per file, named by the SHA-1 of the bytes.
 
-Read over plain HTTPS without signing (``s3://softwareheritage/content/<sha1>``, reference sheet, section 1.3). What
+Read over plain HTTPS without signing (``s3://softwareheritage/content/<sha1>``, bigcode-project/the-stack-v2). What
 comes is believed only when it unpacks, has the announced length and hashes to its name. The released code took a
 truncated object for a finished one; here such an object is fetched again and, in the end, stops the run.
 """

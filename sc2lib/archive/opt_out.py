@@ -1,4 +1,4 @@
-"""Opt-out: owners, repositories and objects whose owners do not want them here (reference sheet, section 8).
+"""Opt-out: owners, repositories and objects whose owners do not want them here (bigcode-project/the-stack-v2).
 
 A list is a text file with one entry a line: an owner (``ada``), a repository (``ada/engine``), or a core SWHID
 (``swh:1:cnt:...``); ``#`` starts a comment. An owner stands for every repository below it, a directory for

@@ -28,7 +28,7 @@ from sc2lib.tables import FILES
 
 # docs: start-columns
 # What a row is called here, and where it stands in the published row: The Stack v2's own names need no mapping
-# (data set cards, V in the reference sheet, section 1.9).
+# (the data set cards, V).
 _V2_REPOSITORY = {
     name: name
     for name in (

@@ -1,6 +1,6 @@
 """E-mail and IP addresses in text: pattern, then the conditions that tell an address from what looks like one.
 
-All patterns run in RE2, whose time is linear in the text. Source: reference sheet, section 3.4.
+All patterns run in RE2, whose time is linear in the text. Source: bigcode-project/bigcode-dataset.
 """
 
 import ipaddress

@@ -1,4 +1,4 @@
-"""The passages of benchmarks that training data must not hold, as the paper chose them (reference sheet, 3.5)."""
+"""The passages of benchmarks that training data must not hold, as the paper chose them (V)."""
 
 import ast
 import gzip

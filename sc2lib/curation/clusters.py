@@ -26,8 +26,8 @@ KEEPER_COLUMNS = (
 def keeper_order(files: pa.Table) -> Offsets:
     """Rank of each row of a FILES table: of two near-duplicates, the one of the lower rank stays.
 
-    The paper's code orders by licence class, stars, forks, revision date and visit date (reference sheet, section
-    3.3); repository, path and blob_id make the order total, so that it does not depend on how files arrive.
+    The paper's code orders by licence class, stars, forks, revision date and visit date (V); repository, path
+    and blob_id make the order total, so that it does not depend on how files arrive.
     """
     license_class = pc.index_in(files["license_type"], pa.array(LICENSE_CLASSES))
     keys = [

@@ -1,7 +1,7 @@
 """Decontamination: files that hold a passage of a benchmark leave the training data.
 
 As in the paper, a file holds a passage if the passage is a substring once whitespace is removed from both and letter
-case is ignored (reference sheet, section 3.5). One pass of an Aho-Corasick automaton looks for all passages at once,
+case is ignored (bigcode-project/bigcode-dataset). One pass of an Aho-Corasick automaton looks for all passages at once,
 so the cost is that of reading the text, however many benchmarks there are. Parts of passages are found as shared
 n-grams (`sc2lib.curation.overlaps`).
 """

@@ -1,7 +1,7 @@
 """Does a string read like words, or like the output of a random generator?
 
 A Markov chain over letters: how likely is each letter after the one before it, in real code? The paper keeps a key only
-if a detector of this kind calls it gibberish (reference sheet, section 3.4); its trained model is not published, so
+if a detector of this kind calls it gibberish (bigcode-project/bigcode-dataset); its trained model is not published, so
 this one is made from the text of Python's standard library by `count_transitions` and shipped as counts.
 """
 

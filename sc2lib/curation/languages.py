@@ -1,7 +1,7 @@
 """Languages: what each file is written in, and whether it is vendored or generated.
 
 The detector is go-enry, GitHub linguist's rules in Go, given the path and the content, as the paper does
-(reference sheet, sections 1.3 and 1.4). enry-python has no wheel for Linux on Arm: there a table of file names and
+(V). enry-python has no wheel for Linux on Arm: there a table of file names and
 extensions stands in (`language_names.json`, made from go-enry's own answers). It cannot tell C from C++ in a
 ``.h``, sees no shebang and calls no file generated; `detector` says which of the two is at work.
 """

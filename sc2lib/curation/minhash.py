@@ -79,7 +79,7 @@ def area_optimal_bands(threshold: float, permutations: int) -> tuple[int, int]:
     """(bands, rows) with the least area of false positives below and false negatives above the threshold.
 
     The criterion of datasketch with equal weights, which the paper's code uses: 250 or 256 permutations at 0.7
-    give 25 bands of 10 rows (reference sheet, section 3.3).
+    give 25 bands of 10 rows (bigcode-project/bigcode-dataset's rule).
     """
     grid = np.arange(0.0005, 1.0, 0.001)
     best = (np.inf, 1, 1)

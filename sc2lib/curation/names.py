@@ -1,7 +1,7 @@
 """Names of people and other personal data, tagged by a language model: the place of StarPII in this book.
 
 The paper tags with StarPII (``bigcode/starpii`` on the Hugging Face hub, gated), an encoder fine-tuned to label each
-token (reference sheet, section 3.4). Any such model works here: a folder that `transformers` can load as
+token (bigcode-project/bigcode-dataset). Any such model works here: a folder that `transformers` can load as
 ``AutoModelForTokenClassification`` with a *fast* tokenizer, whose ``id2label`` is in the BIO scheme (``B-NAME``,
 ``I-NAME``, ``O``) or has plain kinds. Kinds: NAME, EMAIL, KEY, PASSWORD, IP_ADDRESS; USERNAME and AMBIGUOUS are tagged
 by StarPII and ignored, by the paper's code and here.

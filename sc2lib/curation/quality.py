@@ -1,7 +1,7 @@
 """Quality rules: which files are not worth training on, and why.
 
 Signals (`signals`) say what a file is like; a rule compares them with a threshold; the thresholds come from the
-profile. Rules, exemptions and their order are those of the reference sheet, section 3.2. A removed file is recorded
+profile. Rules, exemptions and their order are the paper's. A removed file is recorded
 under the first rule that refuses it; `effects` also tells what each rule would remove alone.
 """
 

@@ -1,6 +1,6 @@
 """Redaction: personal data and secrets leave the text; where they stood and what they were is kept, they are not.
 
-The kinds and replacements are those of the reference sheet, section 3.4. Names of people need a model (the paper's is
+The kinds and replacements are those of bigcode-project/bigcode-dataset. Names of people need a model (the paper's is
 StarPII, see `sc2lib.curation.names`); without one no name is looked for.
 """
 

@@ -3,7 +3,7 @@
 One pass of an Aho-Corasick automaton over the lower-cased text finds which rules' keywords occur; only those rules'
 expressions run, in RE2, whose time is linear in the text. What an expression finds is a secret if it is random
 enough, reads like no word where the rule asks for it, and is no placeholder. The paper finds keys with StarPII, a
-tagger of 800 A100 hours, and keeps those that a gibberish detector confirms (reference sheet, section 3.4).
+tagger of 800 A100 hours, and keeps those that a gibberish detector confirms (bigcode-project/bigcode-dataset).
 """
 
 import math
@@ -144,7 +144,7 @@ def is_digest(value: str, text: str, start: int, of_digests: bool) -> bool:
 
 
 def speaks_of_digests(lowered: str) -> bool:
-    """A file does if it says "sha" or "hash" more often than once in fifty lines (reference sheet, section 3.4)."""
+    """A file does if it says "sha" or "hash" more often than once in fifty lines (V, bigcode-dataset)."""
     return lowered.count("sha") + lowered.count("hash") > 0.02 * (lowered.count("\n") + 1)
 
 

@@ -5,7 +5,7 @@ ASCII letters lower-cased. A word of another script therefore stays whole; on AS
 ``re.findall(r"\\w+", text.lower())``. The paper's code splits on a single ``\\W`` instead and keeps the empty
 strings between neighbouring separators (see `sc2lib.curation.bigcode_minhash`).
 
-Source of n = 5 and of lower-casing: reference sheet, section 3.3.
+Source of n = 5 and of lower-casing: bigcode-project/bigcode-dataset.
 """
 
 import re

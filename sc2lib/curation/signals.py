@@ -1,6 +1,6 @@
 """Signals: what can be measured of a file before anyone decides whether to keep it.
 
-Every signal of the filters in the reference sheet, section 3.2, is computed once and stored beside the data, under
+Every signal of the paper's filters is computed once and stored beside the data, under
 the published column name where there is one (section 1.9). Thresholds are applied later, by `quality`, so that
 another threshold needs no second reading of the files.
 

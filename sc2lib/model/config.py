@@ -37,7 +37,7 @@ class ModelConfig:
 
     `sliding_window` W means that a token sees W keys, itself included: ``0 <= q - k < W``; None means all.
     `initializer_range` None becomes ``1/sqrt(hidden_size)``, the rule behind the paper's three values.
-    There is no dropout: the models were trained without it (section 6.1 of the reference sheet).
+    There is no dropout: the models were trained without it (R for 3B and 7B, V for 15B).
 
     Raises:
         ParameterError: at construction, for a shape that cannot work, with the nearest one that does.

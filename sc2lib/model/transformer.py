@@ -128,7 +128,7 @@ class Decoder(nn.Module):
 
 
 class Starcoder2(nn.Module):
-    """The StarCoder2 language model (section 6.1 of the reference sheet).
+    """The StarCoder2 language model (see book/fidelity.md).
 
     Args:
         config: the shape.

@@ -39,7 +39,7 @@ def initial_model(config: TrainingConfig) -> Starcoder2:
 
 
 class Pretraining(lightning.LightningModule):
-    """Next-token prediction on the windows of a token file (section 6.3 of the reference sheet)."""
+    """Next-token prediction on the windows of a token file (see book/fidelity.md)."""
 
     def __init__(self, config: TrainingConfig) -> None:
         super().__init__()

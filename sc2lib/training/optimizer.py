@@ -8,7 +8,7 @@ from sc2lib.training.config import OptimizerConfig
 
 # docs: start-optimizer
 def adamw(model: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
-    """AdamW (Loshchilov and Hutter 2019) with the constants of section 6.3 of the reference sheet.
+    """AdamW (Loshchilov and Hutter 2019) with the constants of book/fidelity.md.
 
     Matrices, the embedding among them, decay; biases and the gains of the norms do not (Megatron's rule): pulling a
     gain towards 0 changes what a layer can express, not how large its weights are.

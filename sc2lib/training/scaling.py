@@ -1,6 +1,6 @@
 """What a training run needs before it starts: FLOPs, bytes per device, hours, energy. Formulas of the shape alone.
 
-The paper's own figures stand in `PAPER_RUNS`, each with the mark of section 6 of the reference sheet: V read in a
+The paper's own figures stand in `PAPER_RUNS`, each with its mark: V read in a
 source, V2 second hand, R recalled, I inferred here.
 """
 
@@ -44,7 +44,7 @@ UNKNOWN = Marked(None, "–")
 
 @dataclass(frozen=True)
 class PaperRun:
-    """One of the paper's three runs (sections 6.1 to 6.5 of the reference sheet)."""
+    """One of the paper's three runs (see book/fidelity.md)."""
 
     size: str
     hardware: str
