@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from benchmarks.harness import compare, report, save_quality
-from sc2lib.curation.planted_secrets import LabelledFile, Score, kinds, plant, score
+from sc2lib.curation.planted_secrets import LabelledFile, Score, kinds, plant, score, sources
 from sc2lib.curation.redaction import find_spans
 
 CHAPTER = "05_redaction_and_malware"
@@ -107,24 +107,24 @@ def _quality(planted: list[LabelledFile], paths: list[Path]) -> None:
     for name, scan in (("sc2lib", _ours), ("detect-secrets", _detect_secrets)):
         found = scan(paths)
         results[name] = score(planted, lambda file, found=found: found[place[id(file)]])
-    known = [kind for kind in kinds() if results["detect-secrets"].by_kind.get(kind, (0, 0))[1]]
     print(f"quality: {len(planted)} real files, 2 planted secrets and 2 decoys each")
     rows = []
     for name, result in results.items():
-        both = [result.by_kind[kind] for kind in known]
-        shared = sum(found for _, found in both) / max(sum(count for count, _ in both), 1)
-        rows.append({"contender": name, "recall": result.recall, "recall_on_kinds_of_detect_secrets": shared})
+        by_source = {source: result.recall_of(own) for source, own in sources().items()}
+        rows.append({"contender": name, "recall": result.recall, "recall_by_source": by_source})
         rows[-1] |= {"precision": result.precision, "decoys": result.decoys, "elsewhere": result.elsewhere}
         rows[-1] |= {"found_by_kind": {kind: list(counts) for kind, counts in result.by_kind.items()}}
         print(
-            f"  {name:16s} recall {result.recall:.3f} (on the {len(known)} kinds that detect-secrets finds at all "
-            f"{shared:.3f}), precision {result.precision:.3f}; "
+            f"  {name:16s} recall {result.recall:.3f}, precision {result.precision:.3f}; "
             f"{result.decoys} decoys, {result.elsewhere} lines elsewhere"
         )
+        for source, share in by_source.items():
+            print(f"    {share:.3f} of the {source}")
+    print(f"  {'found of planted':36s}", "  ".join(results))
     for kind in kinds():
         counts = [results[name].by_kind.get(kind, (0, 0)) for name in results]
-        if counts[0][1] < counts[1][1]:
-            print(f"  detect-secrets finds more of: {kind} ({counts[1][1]} against {counts[0][1]} of {counts[0][0]})")
+        note = "  <- detect-secrets finds more" if counts[0][1] < counts[1][1] else ""
+        print(f"  {kind:36s}", "  ".join(f"{found:3d} of {of:3d}" for of, found in counts), note)
     save_quality("redaction_quality", rows)
 
 

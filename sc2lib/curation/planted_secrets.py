@@ -1,8 +1,9 @@
 """Real files with made-up secrets in known places: what a detector finds of them is its recall.
 
-A secret is drawn from its service's documented format with a seed, so no token is stored anywhere and none is live. It
-stands in a line as people write them in a file of that ending. Decoys, which look like secrets and are none, are
-planted beside them: digests, identifiers, placeholders, references to a vault. Every label is known by construction.
+A secret is drawn from a format (`sc2lib.curation.secret_formats`) with a seed, so no token is stored anywhere and none
+is live. It stands in a line as people write them in a file of that ending. Decoys, which look like secrets and are
+none, are planted beside them: digests, identifiers, placeholders, references to a vault. Every label is known by
+construction. What nobody can label is not planted: a random string without a word that says what it is.
 """
 
 import random
@@ -10,6 +11,8 @@ import re
 import string
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+
+from sc2lib.curation.secret_formats import DECOYS, LINES, NAMED, PEER_LINES, TOKENS
 
 _ALPHABETS = {
     "letter": string.ascii_letters,
@@ -25,46 +28,8 @@ _ALPHABETS = {
     "symbol": "!@#*^?",
 }
 _PIECE = re.compile(r"\[(\w+) (\d+)\]")
+_PEM = "\n".join(["[base64 64]"] * 12)
 
-# Tokens that say by themselves what they are: the format that each service documents.
-TOKENS = {
-    "Anthropic": "sk-ant-api03-[url 93]AA",
-    "Artifactory": "AKC[any 70]",
-    "AWS access key": "AKIA[base32 16]",
-    "Azure storage": "DefaultEndpointsProtocol=https;AccountName=store;AccountKey=[base64 86]==",
-    "Databricks": "dapi[hex 32]",
-    "DigitalOcean": "dop_v1_[hex 64]",
-    "Docker Hub": "dckr_pat_[url 27]",
-    "GitHub": "ghp_[any 36]",
-    "GitHub fine-grained": "github_pat_[any 22]_[any 59]",
-    "GitLab": "glpat-[url 20]",
-    "Google API": "AIza[url 35]",
-    "Grafana": "glsa_[any 32]_[hex 8]",
-    "Hugging Face": "hf_[letter 34]",
-    "JSON web token": "eyJhbGciOiJIUzI1NiJ9.eyJ[any 60].[url 43]",
-    "Mailchimp": "[hex 32]-us[digit 1]",
-    "npm": "npm_[any 36]",
-    "OpenAI": "sk-[any 20]T3BlbkFJ[any 20]",
-    "PyPI": "pypi-AgEIcHlwaS5vcmc[url 120]",
-    "SendGrid": "SG.[url 22].[url 43]",
-    "Slack": "xoxb-[digit 12]-[digit 12]-[any 24]",
-    "Square": "sq0csp-[url 43]",
-    "Stripe": "sk_live_[any 24]",
-    "Telegram": "[digit 10]:AA[url 33]",
-}
-# Values that only the name beside them gives away.
-NAMED = {
-    "API key": ("service_api_key", "[any 32]"),
-    "AWS secret key": ("aws_secret_access_key", "[base64 40]"),
-    "client secret": ("client_secret", "[hex 40]"),
-    "secret key": ("secret_key", "[url 42]q7"),
-    "auth token": ("auth_token", "[any 24]"),
-    "IBM COS secret": ("cos_hmac_secret_access_key", "[hex 48]"),
-    "Twilio": ("twilio_sid", "AC[hex 32]"),
-    "password, random": ("db_password", "[any 7][symbol 1][digit 2]"),
-    "password, word and number": ("password", "monkey[digit 4][symbol 1]"),
-    "password, letters only": ("password", "[letter 9]"),
-}
 _ASSIGNMENTS = {
     ".py .rb .jl .toml": ('{name} = "{value}"', "{name} = '{value}'", 'config["{name}"] = "{value}"'),
     ".js .ts .mjs .tsx .jsx": ('const {name} = "{value}";', "  {name}: '{value}',"),
@@ -76,27 +41,6 @@ _ASSIGNMENTS = {
 }
 _ELSEWHERE = ("    export {NAME}={value}", '    {name} = "{value}"')
 _BARE = ('connect("{value}")', "# {value}", "see {value} for access")
-
-DECOYS = (
-    'sha256 = "[hex 64]"',
-    'integrity = "sha512-[base64 86]=="',
-    'commit = "[hex 40]"',
-    "etag: [hex 32]",
-    'request_id = "[hex 8]-[hex 4]-[hex 4]-[hex 4]-[hex 12]"',
-    "password = os.environ['DB_PASSWORD_[digit 1]']",
-    'api_key = "YOUR_API_KEY_[digit 2]"',
-    'password = "changeme"',
-    "token: ${CI_JOB_TOKEN_[digit 1]}",
-    'tokenizer = "Qwen[digit 1]TokenizerFast"',
-    'secret_name = "projects/app-[digit 3]/secrets/database"',
-    'token_url = "https://auth.example.com/oauth[digit 1]/token"',
-    'background: url("data:image/png;base64,[base64 120]");',
-    'access_key_field = "first_of_[digit 1]_columns_in_row"',
-    "https://host.example.com:80[digit 2]/@scope/package",
-    'password_label = "Enter password [digit 1]"',
-    "-----BEGIN CERTIFICATE-----[base64 60]-----END CERTIFICATE-----",
-    'session_key = "sess:{user}:[digit 3]"',
-)
 
 
 @dataclass(frozen=True)
@@ -125,15 +69,10 @@ def draw(template: str, generator: random.Random) -> str:
 
 def secret_line(what: str, ending: str, generator: random.Random) -> tuple[str, str]:
     """A line with a secret of one of `kinds()`, as it would stand in a file of that ending, and the secret alone."""
-    if what == "private key":
-        body = "\n".join(draw("[base64 64]", generator) for _ in range(12))
-        return f"-----BEGIN RSA PRIVATE KEY-----\n{body}\n-----END RSA PRIVATE KEY-----", body
-    if what == "password in a URL":
-        value = draw("[any 8][digit 2]", generator)
-        return f'url = "postgres://app:{value}@db.internal/app"', value
-    if what == "bearer token":
-        value = draw("[any 40]", generator)
-        return f"curl -H 'Authorization: Bearer {value}' https://api.internal/", value
+    if what in LINES or what in PEER_LINES:
+        template = generator.choice((LINES | PEER_LINES)[what]).replace("{pem}", _PEM)
+        before, value, after = re.split("[«»]", draw(template, generator))
+        return before + value + after, value
     styles = next((lines for endings, lines in _ASSIGNMENTS.items() if ending in endings.split()), _ELSEWHERE)
     if what in TOKENS:
         name, value = "key", draw(TOKENS[what], generator)
@@ -145,7 +84,13 @@ def secret_line(what: str, ending: str, generator: random.Random) -> tuple[str, 
 
 def kinds() -> tuple[str, ...]:
     """Everything that can be planted."""
-    return (*TOKENS, *NAMED, "private key", "password in a URL", "bearer token")
+    return (*TOKENS, *NAMED, *LINES, *PEER_LINES)
+
+
+def sources() -> dict[str, tuple[str, ...]]:
+    """The kinds by where their shape comes from."""
+    own = tuple(kind for kind in kinds() if kind not in PEER_LINES)
+    return {"formats that services document": own, "lines that detect-secrets looks for": tuple(PEER_LINES)}
 
 
 def plant(files: Iterable[tuple[str, str]], seed: int, secrets: int = 2, decoys: int = 2) -> list[LabelledFile]:
@@ -190,8 +135,12 @@ class Score:
     @property
     def recall(self) -> float:
         """Share of the planted secrets that were found."""
-        planted, found = (sum(column) for column in zip(*self.by_kind.values()))
-        return found / planted
+        return self.recall_of(self.by_kind)
+
+    def recall_of(self, kinds: Collection[str]) -> float:
+        """The recall on some kinds; 0 where none of them was planted."""
+        planted, found = (sum(column) for column in zip((0, 0), *(self.by_kind.get(kind, (0, 0)) for kind in kinds)))
+        return found / max(planted, 1)
 
     @property
     def precision(self) -> float:

@@ -31,7 +31,10 @@ LEAST_SURPRISE = 5.2  # bits a step; 99% of random strings of 16 letters and dig
 
 @dataclass(frozen=True)
 class SecretRule:
-    """A kind of secret: keywords that must occur, an expression whose first group is the secret, and conditions."""
+    """A kind of secret: an expression whose first group is the secret, and conditions.
+
+    The expression runs only on a text that has one of the keywords; without keywords it runs on every text.
+    """
 
     id: str
     kind: str
@@ -51,8 +54,8 @@ class SecretRule:
             groups = compile_linear(self.regex).groups
         except re2.error as error:
             raise InputError(f"the expression of secret rule {self.id!r} is no RE2: {error}") from error
-        if groups < 1 or not self.keywords or any(word != word.lower() for word in self.keywords):
-            raise InputError(f"secret rule {self.id!r} needs a group and at least one keyword in lower case")
+        if groups < 1 or any(word != word.lower() for word in self.keywords):
+            raise InputError(f"secret rule {self.id!r} needs a group, and its keywords in lower case")
 
 
 class SecretFinder:
@@ -66,6 +69,7 @@ class SecretFinder:
         for number, rule in enumerate(rules):
             for keyword in rule.keywords:
                 by_keyword.setdefault(keyword, []).append(number)
+        self._always = [number for number, rule in enumerate(rules) if not rule.keywords]
         self._keywords = ahocorasick.Automaton()
         for keyword, numbers in by_keyword.items():
             self._keywords.add_word(keyword, tuple(numbers))
@@ -75,10 +79,13 @@ class SecretFinder:
     def find(self, text: str) -> Iterator[Span]:
         """Spans of the secrets of a text, which may overlap; `sc2lib.curation.spans.settle` decides."""
         lowered = text.lower()
-        present: set[tuple[int, ...]] = {numbers for _, numbers in self._keywords.iter(lowered)}
-        for number in sorted({number for numbers in present for number in numbers}):
+        searched = text.encode() if text.isascii() else text  # encoded once, not once a rule; places are the same
+        present: set[tuple[int, ...]] = set()
+        if len(self._keywords):
+            present.update(numbers for _, numbers in self._keywords.iter(lowered))
+        for number in sorted({*self._always, *(number for numbers in present for number in numbers)}):
             rule, of_digests = self.rules[number], None
-            for match in self._expressions[number].finditer(text):
+            for match in self._expressions[number].finditer(searched):
                 start, end = match.span(1)
                 if rule.unless_digest and of_digests is None:
                     of_digests = speaks_of_digests(lowered)
@@ -108,7 +115,7 @@ class SecretFinder:
         number = next(index for index, rule in enumerate(self.rules) if rule.id == rule_id)
         rule = self.rules[number]
         lowered = text.lower()
-        if not any(keyword in lowered for keyword in rule.keywords):
+        if rule.keywords and not any(keyword in lowered for keyword in rule.keywords):
             return []
         of_digests = speaks_of_digests(lowered)
         places = (match.span(1) for match in self._expressions[number].finditer(text))

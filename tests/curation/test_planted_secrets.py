@@ -1,6 +1,6 @@
 import pytest
 
-from sc2lib.curation.planted_secrets import Label, LabelledFile, draw, kinds, plant, score, secret_line
+from sc2lib.curation.planted_secrets import Label, LabelledFile, draw, kinds, plant, score, secret_line, sources
 from sc2lib.curation.redaction import find_spans
 
 ENDINGS = (".py", ".js", ".java", ".json", ".yaml", ".ini", ".sh", ".txt")
@@ -48,6 +48,14 @@ def test_nearly_every_planted_secret_is_found_and_no_decoy():
     assert result.recall > 0.95
     assert result.decoys == result.elsewhere == 0
     assert all(found for _, found in result.by_kind.values())
+
+
+def test_every_kind_has_one_source_and_recall_is_told_by_source():
+    own, peer = sources().values()
+    assert sorted([*own, *peer]) == sorted(kinds()) and len(peer) >= 40
+    file = LabelledFile(".py", "a\nb\n", (Label(0, 1, own[0], True), Label(2, 3, peer[0], True)))
+    half = score([file], lambda file: [2])
+    assert (half.recall, half.recall_of(own), half.recall_of(peer), half.recall_of([])) == (0.5, 0, 1, 0)
 
 
 def test_scores_count_lines():
