@@ -75,7 +75,12 @@ def processor_time(work: Callable[[Shards, Path], None], shards: Shards, out: Pa
 
 
 def sample(corpus: Path, tables: Sequence[str], folder: Path, share: float | None) -> Shards:
-    """The shards of a stage's tables with this share of the files; None keeps the smallest file of each shard."""
+    """The shards of a stage's tables with this share of the files; None keeps the smallest file of each shard.
+
+    The whole is read where it lies, samples are written to `folder`.
+    """
+    if share == 1:
+        return {name.split("/")[1]: sorted((corpus / name).glob("*.parquet")) for name in tables}
     shards: Shards = {}
     for name in tables:
         shards[name.split("/")[1]] = written = []
@@ -93,8 +98,8 @@ def sample(corpus: Path, tables: Sequence[str], folder: Path, share: float | Non
 
 
 def chosen(table: pa.Table, share: float) -> pa.Array:
-    """Which rows belong to a sample: those whose hash begins low enough."""
-    return pc.less_equal(pc.utf8_slice_codeunits(table["blob_id"], 0, 4), f"{round(share * 0xFFFF):04x}")
+    """Which rows belong to a sample smaller than the whole: those whose hash begins low enough."""
+    return pc.less(pc.utf8_slice_codeunits(table["blob_id"], 0, 4), f"{round(share * 0x10000):04x}")
 
 
 def each(function: Callable[..., Any], shards: Shards, names: Sequence[str], out: Path, **options: Any) -> list[Path]:

@@ -31,8 +31,8 @@ def test_samples_are_nested_and_hold_the_same_files_in_every_table(tmp_path: Pat
     assert blobs(least["files"]) == blobs(least["contents"]) == {f"{40 * 653 % 0x10000:04x}"}
 
 
-def test_the_whole_keeps_the_highest_hash() -> None:
-    assert chosen(pa.table({"blob_id": ["ffff", "0000"]}), 1.0).to_pylist() == [True, True]
+def test_the_share_is_that_of_the_hashes() -> None:
+    assert chosen(pa.table({"blob_id": ["7fff", "8000"]}), 0.5).to_pylist() == [True, False]
 
 
 def test_each_shard_is_read_given_and_written(tmp_path: Path) -> None:
