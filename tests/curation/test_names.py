@@ -76,6 +76,31 @@ def test_every_token_is_judged_once_in_its_place_the_tail_too(folder, repeat):
     assert max(map(len, model.seen)) <= 30  # with two special tokens the 32 positions are full
 
 
+def test_a_name_at_any_place_of_a_long_text_is_seen_once_with_starpiis_window(folder, tmp_path):
+    from transformers import BertConfig, BertForTokenClassification
+
+    model = NameModel(folder)
+    (name,), (other,) = (model.tokenizer(word, add_special_tokens=False)["input_ids"] for word in ("ada", "by"))
+    config = BertConfig(**model.model.config.to_dict() | {"max_position_embeddings": 512, "num_hidden_layers": 0})
+    torch.manual_seed(1)
+    wide = BertForTokenClassification(config).eval()  # without attention, so that a word alone decides its label
+    with torch.inference_mode():
+        wide.bert.embeddings.position_embeddings.weight.zero_()
+        seen = wide.bert.embeddings(torch.tensor([[name, other]]))[0]
+        wide.classifier.weight.zero_()
+        wide.classifier.bias.copy_(torch.eye(len(LABELS))[0])
+        wide.classifier.weight[1] = seen[0] - seen[1]
+    wide.save_pretrained(tmp_path)
+    model.tokenizer.save_pretrained(tmp_path)
+    model = NameModel(tmp_path)
+    assert model.window == 510  # and two special tokens
+    length = 1300  # words of one token: four windows, the last one short
+    for first in range(5):
+        words = ["ada" if k % 5 == first else "by" for k in range(length)]
+        starts = [sum(len(word) + 1 for word in words[:k]) for k in range(first, length, 5)]
+        assert [(place.start, place.end) for place in model(" ".join(words))] == [(k, k + 3) for k in starts]
+
+
 def test_a_long_text_is_read_as_its_windows_are_read_alone(folder):
     model = NameModel(folder, window=32, overlap=8)
     tokens = model.tokenizer(TEXT * 6, add_special_tokens=False)["input_ids"]
