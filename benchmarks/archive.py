@@ -59,9 +59,8 @@ def main(corpus: Path, repeats: int) -> None:
         amounts.append(sum(len(text) for _, _, text in sample))
         seconds.append(measured[0]["seconds"])
     exponent = np.polyfit(np.log(amounts), np.log(seconds), 1)[0]
-    print(
-        f"archive: the cost grows with the bytes to the power of {exponent:.2f} (1 is linear; less, a cost that does not grow)"
-    )
+    # less than 1 where costs that do not grow still count
+    print(f"archive: the cost grows with the bytes to the power of {exponent:.2f} (1 is linear)")
 
 
 def read(run: Path) -> Rows:
