@@ -4,8 +4,9 @@ Every stage runs as in its chapter: a shard is read from Parquet, the stage's fu
 return is written. One process per stage and no workers, so that processor time means work. Start-up is kept out of
 the slope in two ways: the process first treats the smallest sample unmeasured, which loads the licence index, rules
 and automata; and what the stage then needs for the smallest file of every shard (opening shards, starting steps) is
-the fixed part that is subtracted from every sample. The exponent is fitted to what is left. The samples are nested:
-a file belongs to one by the first digits of its hash.
+the fixed part that is subtracted from every sample. The exponent is fitted to what is left, without samples in which
+less than a quarter of the fixed part is left. The samples are nested: a file belongs to one by the first digits of
+its hash.
 """
 
 import json
@@ -61,9 +62,9 @@ def measure(stage: str, corpus: Path, repeats: int) -> list[Row]:
             calls = repeats if share == 1 else max(repeats, 5)  # the small ones are short and hence uncertain
             times = [processor_time(work, shards, folder / f"out-{share}-{number}") for number in range(calls)]
             listed = pa.concat_tables([pq.read_table(path, columns=["length_bytes"]) for path in shards["files"]])
-            size, seconds = pc.sum(listed["length_bytes"]).as_py(), max(statistics.median(times) - fixed, 1e-6)
+            size, seconds = pc.sum(listed["length_bytes"]).as_py(), max(statistics.median(times) - fixed, 0.0)
             row = {"stage": stage, "share": share, "files": listed.num_rows, "bytes": size, "fixed_seconds": fixed}
-            rows.append(row | {"seconds": seconds, "rate": size / seconds / 1e6})
+            rows.append(row | {"seconds": seconds, "rate": size / max(seconds, 1e-9) / 1e6})
     return rows
 
 

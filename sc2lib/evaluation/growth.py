@@ -46,6 +46,14 @@ def read_growth(folder: Path) -> dict[str, list[Row]]:
     return {stage: sorted(rows, key=lambda row: row["bytes"]) for stage, rows in sorted(stages.items())}
 
 
+def measurable(rows: Sequence[Row]) -> list[Row]:
+    """The rows whose cost stands out from the fixed part; below a quarter of it, the difference is mostly noise."""
+    return [row for row in rows if row["seconds"] >= row["fixed_seconds"] / 4]
+
+
 def exponent_of(rows: Sequence[Row]) -> float:
-    """The exponent of a stage's cost against bytes, over all its samples."""
-    return exponent([row["bytes"] for row in rows], [row["seconds"] for row in rows])
+    """The exponent of a stage's cost against bytes over its measurable samples; NaN with fewer than two."""
+    used = measurable(rows)
+    if len(used) < 2:
+        return float("nan")
+    return exponent([row["bytes"] for row in used], [row["seconds"] for row in used])

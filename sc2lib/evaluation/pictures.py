@@ -10,7 +10,7 @@ from scipy.stats import binom
 
 from sc2lib import figures
 from sc2lib.evaluation.compression import MODES
-from sc2lib.evaluation.growth import exponent_of
+from sc2lib.evaluation.growth import exponent_of, measurable
 from sc2lib.evaluation.judge import Status
 from sc2lib.evaluation.pass_at_k import bootstrap_interval, pass_at_k
 from sc2lib.evaluation.peers import Comparison
@@ -121,10 +121,11 @@ def growth_lines(stages: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
     fig, ax = figures.new(aspect=0.55)
     for stage, rows in stages.items():
         label = f"{stage.replace('_', ' ')}: {exponent_of(rows):.2f}"
-        ax.loglog([row["bytes"] for row in rows], [row["seconds"] for row in rows], "o-", label=label)
-    every = [row for rows in stages.values() for row in rows]
-    low, high = (pick(row["bytes"] for row in every) for pick in (min, max))
-    start = min(row["seconds"] for row in every) / 2
+        used = measurable(rows)
+        ax.loglog([row["bytes"] for row in used], [row["seconds"] for row in used], "o-", label=label)
+    every = [row for rows in stages.values() for row in measurable(rows)]
+    low, high = (pick((row["bytes"] for row in every), default=1) for pick in (min, max))
+    start = min((row["seconds"] for row in every), default=1) / 2
     ax.loglog([low, high], [start, start * high / low], ":", color=figures.GREY, label="linear: 1")
     ax.set(xlabel="text", ylabel="processor time, seconds")
     figures.ticks(ax.xaxis, figures.size)

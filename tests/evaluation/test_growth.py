@@ -31,6 +31,12 @@ def test_rows_are_read_by_stage_and_size_and_drawn(tmp_path):
     assert labels == ["02 licenses and languages: 2.00", "03 quality filters: 1.00", "linear: 1"]
 
 
+def test_a_sample_that_drowns_in_the_fixed_part_does_not_count():
+    rows = [row(1e6, 1e-6), row(1e7, 1.0), row(1e8, 10.0)]
+    assert exponent_of(rows) == pytest.approx(1.0)
+    assert exponent_of(rows[:2]) != exponent_of(rows[:2])  # NaN: one sample has no slope
+
+
 def test_nothing_measured_is_nothing_to_show_and_other_files_are_refused(tmp_path):
     assert read_growth(tmp_path) == {}
     (tmp_path / "growth").mkdir()
