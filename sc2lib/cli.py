@@ -46,7 +46,18 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"sc2lib {__version__}")
     commands = top.add_subparsers(title="commands", required=True, metavar="VERB")
 
-    run = commands.add_parser("run", help="run the chapters that are not up to date")
+    def verb(name: str, what: str, *examples: str) -> argparse.ArgumentParser:
+        epilog = "\n".join(("examples:" if len(examples) > 1 else "example:", *(f"  {line}" for line in examples)))
+        kind = argparse.RawDescriptionHelpFormatter
+        return commands.add_parser(name, help=what, description=what, epilog=epilog, formatter_class=kind)
+
+    run = verb(
+        "run",
+        "run the chapters that are not up to date",
+        "sc2 run --profile smoke                     every chapter, in seconds each",
+        "sc2 run --to 04 --executor ray              up to near-duplicates, on the cluster of RAY_ADDRESS",
+        "sc2 run --only 04 --set jaccard_threshold=0.8",
+    )
     _run_options(run)
     run.add_argument("--from", dest="first", metavar="NN", help="first chapter")
     run.add_argument("--to", dest="last", metavar="NN", help="last chapter; alone, also what it needs")
@@ -57,11 +68,16 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--force", action="store_true", help="run also what is up to date")
     run.set_defaults(function=_run)
 
-    status = commands.add_parser("status", help="show which chapters of a run are up to date, and why not")
+    status = verb(
+        "status",
+        "show which chapters of a run are up to date, and why not",
+        "sc2 status",
+        "sc2 status --run-dir runs/mine",
+    )
     _run_options(status)
     status.set_defaults(function=_status)
 
-    book = commands.add_parser("book", help="build the HTML book from a run's executed chapters")
+    book = verb("book", "build the HTML book from a run's executed chapters", "sc2 book --run-dir runs/mine")
     _run_options(book)
     book.set_defaults(function=_book)
 
@@ -85,12 +101,22 @@ def parser() -> argparse.ArgumentParser:
     _dedup_options(dedup)
     dedup.set_defaults(function=_dedup)
 
-    gharchive = commands.add_parser("gharchive", help="hourly GHArchive files to stars, forks, branch and licence")
+    gharchive = verb(
+        "gharchive",
+        "hourly GHArchive files to stars, forks, branch and licence",
+        "sc2 gharchive 2023-09-14-*.json.gz --out repositories.parquet",
+        "sc2 run --set source=git --set source_path=~/src --set repositories_table=repositories.parquet",
+    )
     gharchive.add_argument("hours", type=Path, nargs="+", metavar="FILE|DIR", help="hourly .json.gz files, or folders")
     gharchive.add_argument("--out", type=Path, required=True, metavar="FILE", help="Parquet file to write")
     gharchive.set_defaults(function=_gharchive)
 
-    opt_out = commands.add_parser("opt-out", help="take repositories out of a finished run, tokens included")
+    opt_out = verb(
+        "opt-out",
+        "take repositories out of a finished run, tokens included",
+        "sc2 opt-out requests.txt",
+        "sc2 opt-out requests.txt --forget && sc2 run",
+    )
     opt_out.add_argument("list", type=Path, metavar="LIST", help="owners, owner/repository or SWHIDs, one a line")
     opt_out.add_argument(
         "--forget", action="store_true", help="delete the vocabulary and models too; the next run trains them anew"
@@ -98,7 +124,7 @@ def parser() -> argparse.ArgumentParser:
     _run_options(opt_out)
     opt_out.set_defaults(function=_opt_out)
 
-    doctor = commands.add_parser("doctor", help="show what this machine has and what that allows")
+    doctor = verb("doctor", "show what this machine has and what that allows", "sc2 doctor")
     doctor.set_defaults(function=_doctor)
     return top
 

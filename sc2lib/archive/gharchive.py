@@ -69,8 +69,10 @@ def hours(paths: Iterable[Path]) -> list[Path]:
     """The ``.json.gz`` files among files and folders, sorted; InputError when there is none."""
     paths = list(paths)
     found = {file for path in paths for file in (path.glob("*.json.gz") if path.is_dir() else [path])}
-    if not found:
-        raise InputError(f"no .json.gz file in {', '.join(map(str, paths))}; give folders of hourly GHArchive files")
+    missing = [str(path) for path in sorted(found) if not path.exists()]
+    if missing or not found:
+        where = ", ".join(missing or map(str, paths))
+        raise InputError(f"no .json.gz file in {where}; give hourly GHArchive files, or folders of them")
     return sorted(found)
 
 

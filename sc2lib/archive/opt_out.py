@@ -111,7 +111,10 @@ def _entries(path: Path) -> list[tuple[int, str]]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"the opt-out list {path} cannot be read: {error}") from error
+        raise InputError(
+            f"the opt-out list {path} cannot be read ({error}); give a UTF-8 text file with one owner, "
+            "owner/repository or SWHID a line"
+        ) from error
     entries = ((number, line.partition("#")[0].strip()) for number, line in enumerate(lines, 1))
     return [(number, entry) for number, entry in entries if entry]
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-COLUMNS, WIDTH, HEIGHT = 6, 126, 84
+COLUMNS, WIDTH, HEIGHT = 6, 126, 94
 GAP, ROW_GAP, TOP, MARGIN = 12, 34, 22, 4
 
 STANDALONE = """<style>

@@ -14,8 +14,8 @@ from sc2lib.workflow.executors import cores
 from sc2lib.workflow.manifest import packages
 
 GIB = 2**30
-LAPTOP_MEMORY = 8 * GIB
-LAPTOP_DISK = 6 * GIB
+LAPTOP_MEMORY = 4 * GIB
+LAPTOP_DISK = 3 * GIB
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ def examine(folder: Path, *more: Finding) -> list[Finding]:
             "memory",
             f"{memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB free",
             memory.available >= LAPTOP_MEMORY,
-            "the profile laptop takes up to 8 GiB; close programs, or use --profile smoke",
+            "the profile laptop takes about 2 GiB, more on larger archives; close programs, or use --profile smoke",
         ),
         Finding(
             "disk",
             f"{disk / GIB:.1f} GiB free in {existing}",
             disk >= LAPTOP_DISK,
-            "a laptop run takes about 6 GiB; choose another --run-dir",
+            "a laptop run takes between 1 and 2 GiB; choose another --run-dir",
         ),
         accelerator(),
         *more,

@@ -40,7 +40,7 @@ class LocalExecutor:
     """Processes of this machine; one worker means the calling process itself."""
 
     def __init__(self, workers: int = 0) -> None:
-        self.workers = workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else workers or 2
+        self.workers = workers or cores()
         self._held: ProcessPoolExecutor | None = None
 
     def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[int, Any]]:

@@ -62,10 +62,9 @@ class Manifest:
         lines = "".join(f"<tr>{row}</tr>" for row in body)
         seconds = self.measured.get("wall_seconds", 0.0)
         memory = self.measured.get("peak_memory_bytes", 0) / 2**30
-        return (
-            f'<table class="dataframe"><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>'
-            f"<p>{html.escape(self.stage)}: {seconds:.1f} s, {memory:.2f} GiB, digest {self.digest[:12]}</p>"
-        )
+        table = f'<table class="dataframe"><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>'
+        facts = f"<p>{html.escape(self.stage)}: {seconds:.1f} s, {memory:.2f} GiB, digest {self.digest[:12]}</p>"
+        return table + facts if lines else facts
 
     def save(self, folder: Path) -> None:
         """Write ``manifest.json`` atomically."""

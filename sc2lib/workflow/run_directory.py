@@ -71,6 +71,8 @@ class RunDirectory:
             return json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
+        except OSError as error:
+            raise RunDirectoryError(f"cannot read {path} ({error.strerror}); choose another --run-dir") from error
         except ValueError as error:
             raise RunDirectoryError(f"{path} cannot be read ({error}); delete it and run again") from error
 

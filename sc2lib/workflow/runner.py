@@ -33,8 +33,10 @@ class Step:
 def select(
     first: str | None = None, last: str | None = None, only: str | None = None, needed_by: str | None = None
 ) -> list[str]:
-    """Names of the stages to run, from numbers or names like ``04``; unknown ones are refused."""
+    """Names of the stages to run, from numbers or names like ``04``; unknown ones and an empty choice are refused."""
     stages = notebooks()
+    if sum(map(bool, (first or last, only, needed_by))) > 1:
+        raise ParameterError("of --only, --needed-by, and --from with --to, only one can choose the chapters")
     if needed_by:
         return ancestors(_name(needed_by, stages), stages)
     if only:
@@ -46,6 +48,8 @@ def select(
         chosen = [name for name in chosen if name <= end]
     if first:
         chosen = [name for name in chosen if name >= _name(first, stages)]
+    if not chosen:
+        raise ParameterError(f"no chapter lies between --from {first} and --to {last}; exchange the two")
     return chosen
 
 

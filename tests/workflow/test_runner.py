@@ -34,6 +34,10 @@ def test_stages_are_chosen_by_number_or_name(project):
     assert select(needed_by="03") == ["01_numbers", "02_squares"]
     with pytest.raises(ParameterError, match="did you mean '02_squares'"):
         select(only="02_square")
+    with pytest.raises(ParameterError, match="only one can choose"):
+        select(only="03", first="02")
+    with pytest.raises(ParameterError, match="exchange the two"):
+        select(first="03", last="02")
 
 
 def test_a_chain_runs_once_then_is_up_to_date(project, run):
