@@ -47,6 +47,14 @@ def test_paper_profiles_carry_the_papers_shapes():
     }
 
 
+def test_the_second_stage_keeps_the_papers_ratio_of_learning_rates():
+    """3e-5 of 3e-4 for the 3B and the 15B, 2e-5 of 3.2e-4 for the 7B (R)."""
+    for name in profiles.names():
+        values = profiles.load(name)
+        expected = 1 / 16 if name == "paper-7b" else 1 / 10
+        assert values["long_learning_rate"] / values["learning_rate"] == pytest.approx(expected), name
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
