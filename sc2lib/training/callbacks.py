@@ -1,6 +1,5 @@
 """What happens beside the steps: rows of the metrics table, validation, speed, progress."""
 
-import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,27 +9,34 @@ import lightning.pytorch as lightning
 import torch
 from lightning.pytorch import Callback
 
-from sc2lib.errors import Sc2Error
-from sc2lib.training.metrics import MetricsFile
+from sc2lib.training.divergence import DivergenceError, SpikeRule, message
+from sc2lib.training.metrics import MetricsFile, read_metrics
 from sc2lib.training.module import Pretraining
+from sc2lib.training.provenance import origins
 from sc2lib.training.validation import ValidationWindows, bits_per_byte, byte_lengths, token_losses
 
 Report = Callable[[str, int, int], None]
 
 
-class DivergenceError(Sc2Error):
-    """The loss is no longer a finite number."""
-
-
 class Record(Callback):
-    """One row of the metrics table per `log_every_steps` steps: the mean loss since the last row."""
+    """One row of the metrics table per `log_every_steps` steps: the mean loss since the last row.
 
-    def __init__(self, metrics: MetricsFile, accumulation: int) -> None:
-        self.metrics, self.accumulation = metrics, accumulation
+    A row that breaks the rule of `SpikeRule` is not written: the run stops there with DivergenceError, before the
+    checkpoint of that step.
+    """
+
+    def __init__(self, metrics: MetricsFile, accumulation: int, newest: Callable[[], Path | None]) -> None:
+        self.metrics, self.accumulation, self.newest = metrics, accumulation, newest
         self.loss: float | None = None
+        self.rule = SpikeRule(0.0, 2)
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        assert isinstance(pl_module, Pretraining)
         self.metrics.rewind(trainer.global_step or None)
+        rows = read_metrics(self.metrics.path).to_pylist() if trainer.global_step else []
+        before = (row["loss"] for row in rows if row["split"] == "train")
+        run = pl_module.config.run
+        self.rule = SpikeRule(run.loss_spike_nats, run.loss_spike_window, before)
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -45,12 +51,12 @@ class Record(Callback):
         pl_module.target_count.zero_()
         assert pl_module.grad_norm is not None
         loss, norm = loss_sum / count, float(pl_module.grad_norm)
-        if not math.isfinite(loss) or not math.isfinite(norm):
-            samples = (step - config.run.log_every_steps) * config.data.batch_size, step * config.data.batch_size
-            raise DivergenceError(
-                f"loss {loss} and gradient norm {norm} at step {step} (samples {samples[0]} to {samples[1] - 1}); "
-                "lower learning_rate or lengthen warmup_steps; the last checkpoint is from before"
-            )
+        if wrong := self.rule.verdict(loss, norm):
+            data = config.data
+            samples = range((step - config.run.log_every_steps) * data.batch_size, step * data.batch_size)
+            windows = [pl_module.samples.window_of(sample) for sample in samples]
+            found = origins(windows, data.sequence_length, data.token_index, data.documents)
+            raise DivergenceError(message(wrong, step, samples, found, self.newest()))
         self.loss = loss
         row = {"tokens": step * config.data.tokens_per_step, "split": "train", "loss": loss}
         self.metrics.log_metrics(row | {"learning_rate": pl_module.step_learning_rate, "grad_norm": norm}, step)

@@ -16,6 +16,7 @@ from sc2lib.training.schedule import learning_rate
 STRATEGIES = ("auto", "single", "ddp")
 PRECISIONS = ("bf16-mixed", "32-true")
 ACCELERATORS = ("auto", "cpu", "cuda")
+PATHS = ("train", "validation", "tokenizer", "token_index", "documents")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,8 @@ class DataConfig:
     """Which tokens are read, and how many sequences make a step.
 
     `train` and `validation` are files of uint16 tokens; `batch_size` counts sequences of a whole step over all
-    processes, `micro_batch_size` those that one process computes at once.
+    processes, `micro_batch_size` those that one process computes at once. `token_index` and `documents` are the
+    folders of these tables (chapters 09 and 08): with them, tokens are traced to documents, languages and sources.
     """
 
     train: str
@@ -35,6 +37,8 @@ class DataConfig:
     validation_windows: int
     fim: FimRates = field(default_factory=FimRates)
     seed: int = 1234
+    token_index: str | None = None
+    documents: str | None = None
     loader_workers: int = 0
 
     def __post_init__(self) -> None:
@@ -65,6 +69,7 @@ class OptimizerConfig:
     epsilon: float = 1e-8
     weight_decay: float = 0.1
     gradient_clip: float = 1.0
+    schedule: str = "cosine"
 
     def __post_init__(self) -> None:
         _at_least(self, {"steps": 1, "weight_decay": 0.0})
@@ -78,7 +83,9 @@ class OptimizerConfig:
 
     def learning_rate_at(self, step: int) -> float:
         """Learning rate of step `step`, counted from 0."""
-        return learning_rate(step, self.steps, self.learning_rate, self.minimum_learning_rate, self.warmup_steps)
+        return learning_rate(
+            step, self.steps, self.learning_rate, self.minimum_learning_rate, self.warmup_steps, self.schedule
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +94,8 @@ class RunConfig:
 
     `folder` takes checkpoints, metrics and the final model. `devices` counts processes per node. `threads` are the
     CPU threads of each process (0: the usable cores shared out). Steps between rows, validations and checkpoints
-    are optimizer steps.
+    are optimizer steps. A logged loss more than `loss_spike_nats` above the median of the `loss_spike_window` before
+    it stops the run (0: never).
     """
 
     folder: str
@@ -100,10 +108,13 @@ class RunConfig:
     log_every_steps: int = 1
     validate_every_steps: int = 50
     checkpoint_every_steps: int = 50
+    loss_spike_nats: float = 2.5
+    loss_spike_window: int = 50
 
     def __post_init__(self) -> None:
         _at_least(self, {"devices": 1, "nodes": 1, "threads": 0, "log_every_steps": 1})
         _at_least(self, {"validate_every_steps": 1, "checkpoint_every_steps": 1})
+        _at_least(self, {"loss_spike_nats": 0.0, "loss_spike_window": 2})
         if self.checkpoint_every_steps % self.log_every_steps:
             raise ParameterError(
                 f"checkpoint_every_steps {self.checkpoint_every_steps} must be a multiple of log_every_steps "
@@ -163,7 +174,7 @@ class TrainingConfig:
         Paths, devices and intervals are left out, so that a run may move or go on with another number of processes.
         """
         values = self.to_dict()
-        for name in ("train", "validation", "tokenizer", "micro_batch_size", "loader_workers"):
+        for name in (*PATHS, "micro_batch_size", "loader_workers"):
             del values["data"][name]
         values["data"]["train_bytes"] = Path(self.data.train).stat().st_size
         values["data"]["validation_bytes"] = Path(self.data.validation).stat().st_size

@@ -148,7 +148,7 @@ def _trainer(config: TrainingConfig, checkpoints: Checkpoints, report: Report | 
     windows = ValidationWindows(data.validation, data.sequence_length, data.validation_windows)
     speed = Speed(folder / "speed.csv", parts)
     save = SaveCheckpoint(checkpoints, config.identity(), config.run.checkpoint_every_steps, parts)
-    record, validate = Record(metrics, parts), Validate(windows, metrics, parts)
+    record, validate = Record(metrics, parts, checkpoints.newest), Validate(windows, metrics, parts)
     return lightning.Trainer(
         accelerator="cuda" if cuda else "cpu",
         devices=config.run.devices,

@@ -8,22 +8,26 @@ from sc2lib.corpus.fim import FimRates
 from sc2lib.model.config import ModelConfig
 from sc2lib.training.config import DataConfig, OptimizerConfig, RunConfig, TrainingConfig
 
-MACHINE = ("devices", "strategy", "precision", "threads", "checkpoint_every_steps")
+MACHINE = ("devices", "strategy", "precision", "threads", "checkpoint_every_steps", "loss_spike_nats")
 
 
 # docs: start-first-stage
-def first_stage(knobs: Mapping[str, Any], tokens: Path, folder: Path) -> TrainingConfig:
-    """Chapter 12. `tokens` is the folder of 09_tokenizer, `folder` takes the files of the run."""
+def first_stage(knobs: Mapping[str, Any], tokens: Path, folder: Path, documents: Path | None = None) -> TrainingConfig:
+    """Chapter 12. `tokens` is the folder of 09_tokenizer, `folder` takes the files of the run.
+
+    `documents` is the folder of that table of 08_formatting_and_mixture, for the names of files.
+    """
     optimizer = OptimizerConfig(
         steps=knobs["training_steps"],
         learning_rate=knobs["learning_rate"],
         minimum_learning_rate=knobs["learning_rate"] / 10,
         warmup_steps=knobs["warmup_steps"],
+        schedule=knobs["learning_rate_schedule"],
     )
-    length = knobs["sequence_length"]
+    sizes = (knobs["batch_size"], knobs["micro_batch_size"], knobs["validation_windows"])
     return TrainingConfig(
         model=ModelConfig.from_knobs(knobs),
-        data=_data(knobs, tokens, length, knobs["batch_size"], knobs["micro_batch_size"], knobs["validation_windows"]),
+        data=_data(knobs, tokens, knobs["sequence_length"], *sizes, documents),
         optimizer=optimizer,
         run=_run(knobs, folder, knobs["validate_every_steps"]),
     )
@@ -34,7 +38,12 @@ def first_stage(knobs: Mapping[str, Any], tokens: Path, folder: Path) -> Trainin
 
 # docs: start-second-stage
 def second_stage(
-    knobs: Mapping[str, Any], first: ModelConfig, weights: Path, tokens: Path, folder: Path
+    knobs: Mapping[str, Any],
+    first: ModelConfig,
+    weights: Path,
+    tokens: Path,
+    folder: Path,
+    documents: Path | None = None,
 ) -> TrainingConfig:
     """Chapter 13, from the model of the first stage, whose weights lie in the folder `weights`.
 
@@ -53,7 +62,7 @@ def second_stage(
     )
     return TrainingConfig(
         model=model,
-        data=_data({**knobs, "seed": knobs["seed"] + 1}, tokens, length, *sizes),
+        data=_data({**knobs, "seed": knobs["seed"] + 1}, tokens, length, *sizes, documents),
         optimizer=optimizer,
         run=_run(knobs, folder, max(1, knobs["long_training_steps"] // 4)),
         initial_model=str(weights),
@@ -63,7 +72,15 @@ def second_stage(
 # docs: end-second-stage
 
 
-def _data(knobs: Mapping[str, Any], tokens: Path, length: int, batch: int, micro: int, held_out: int) -> DataConfig:
+def _data(
+    knobs: Mapping[str, Any],
+    tokens: Path,
+    length: int,
+    batch: int,
+    micro: int,
+    held_out: int,
+    documents: Path | None,
+) -> DataConfig:
     return DataConfig(
         train=str(tokens / "train.bin"),
         validation=str(tokens / "validation.bin"),
@@ -74,6 +91,8 @@ def _data(knobs: Mapping[str, Any], tokens: Path, length: int, batch: int, micro
         validation_windows=held_out,
         fim=FimRates(knobs["fim_rate"], knobs["fim_fragment_rate"], knobs["fim_spm_rate"]),
         seed=knobs["seed"],
+        token_index=str(tokens / "token_index"),
+        documents=None if documents is None else str(documents),
     )
 
 

@@ -29,3 +29,16 @@ def test_impossible_schedules_are_refused() -> None:
         learning_rate(0, 10, 1.0, 0.1, 10)
     with pytest.raises(ParameterError, match="between 0 and the peak"):
         learning_rate(0, 10, 1.0, 2.0, 1)
+
+
+def test_constant_and_stable_schedules() -> None:
+    """After the same warm-up: level for ever, or level for 80% of the rest and then a straight line to the minimum."""
+    rates = {
+        name: [learning_rate(step, 111, 1.0, 0.1, 10, name) for step in range(111)] for name in ("constant", "wsd")
+    }
+    assert rates["constant"][10:] == [1.0] * 101
+    assert rates["wsd"][10:91] == pytest.approx([1.0] * 81)
+    assert rates["wsd"][100] == pytest.approx(0.55) and rates["wsd"][-1] == pytest.approx(0.1)
+    assert rates["constant"][:10] == rates["wsd"][:10]
+    with pytest.raises(ParameterError, match="choose cosine, constant, wsd"):
+        learning_rate(0, 10, 1.0, 0.1, 1, "linear")
