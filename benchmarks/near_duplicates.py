@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from benchmarks.harness import compare, report
 
 WORKER = Path(__file__).with_name("near_duplicates_worker.py")
-FAST_BYTES, SLOW_BYTES, WHOLE_BYTES = 250 * 10**6, 40 * 10**6, 200 * 10**6  # start-up must not decide
+FAST_BYTES, SLOW_BYTES = 250 * 10**6, 40 * 10**6  # start-up must not decide
 CURVE = (50 * 10**6, 500 * 10**6, 5 * 10**9)
 IDENTIFIER = re.compile(r"[A-Za-z_]\w{3,}")
 PEERS = {"daft": "daft", "datasketch": "datasketch", "rensa": "rensa", "text-dedup": "text_dedup"}
@@ -50,18 +50,14 @@ def _signatures(corpus: Path, repeats: int, peer: str, peers: list[str], folder:
 
 
 def _whole(corpus: Path, repeats: int, peer: str, peers: list[str], folder: Path) -> None:
-    amount = write_sample(corpus, folder / "whole.parquet", WHOLE_BYTES)
-    contenders = {"sc2lib": _command(sys.executable, "dedup", folder / "whole.parquet", folder / "ours")}
-    if "text-dedup" in peers:
-        contenders["text-dedup 0.4.1"] = _command(peer, "text-dedup", folder / "whole.parquet", folder / "theirs")
-    what = f"Parquet to kept Parquet and clusters, start-up included, {WHOLE_BYTES / 1e6:,.0f} MB"
-    print(report(compare("near_duplicates", "04", what, "MB", amount / 1e6, contenders, repeats)))
-    shutil.rmtree(folder / "theirs", ignore_errors=True)
     archive = folder / "archive.parquet"
     amount = write_sample(corpus, archive, 10**15)
     contenders = {"sc2lib": _command(sys.executable, "dedup", archive, folder / "ours")}
-    what = "Parquet to kept Parquet and clusters, the whole archive"
+    if "text-dedup" in peers:
+        contenders["text-dedup 0.4.1"] = _command(peer, "text-dedup", archive, folder / "theirs")
+    what = "Parquet to kept Parquet and clusters, start-up included, the whole archive"
     print(report(compare("near_duplicates", "04", what, "MB", amount / 1e6, contenders, repeats)))
+    shutil.rmtree(folder / "theirs", ignore_errors=True)
 
 
 def _curve(corpus: Path, largest: int, folder: Path) -> None:
