@@ -1,4 +1,4 @@
-"""The command line: ``sc2 run``, ``sc2 status``, ``sc2 book``, ``sc2 doctor``, ``sc2 dedup``."""
+"""The command line: ``sc2 run``, ``sc2 status``, ``sc2 book``, ``sc2 plan``, ``sc2 doctor``, ``sc2 dedup``."""
 
 import argparse
 import sys
@@ -9,6 +9,7 @@ from typing import Any
 
 from sc2lib import __version__
 from sc2lib.errors import ParameterError, RunDirectoryError, Sc2Error
+from sc2lib.scaling.command import plan_options
 from sc2lib.workflow import profiles
 from sc2lib.workflow.project import root
 from sc2lib.workflow.run_directory import RunDirectory
@@ -123,6 +124,16 @@ def parser() -> argparse.ArgumentParser:
     )
     _run_options(opt_out)
     opt_out.set_defaults(function=_opt_out)
+
+    planned = verb(
+        "plan",
+        "what training a profile needs on a cluster: memory, time, cost, failures",
+        "sc2 plan --profile paper-15b --nodes 64 --gpus-per-node 8 --gpu h100",
+        "sc2 plan --profile paper-15b --nodes 64 --tensor-parallel 4 --sharding full --verify",
+        "sc2 plan --profile paper-3b --nodes 20 --gpu a100 --sharding optimizer --mfu 0.6 --json",
+    )
+    plan_options(planned)
+    planned.set_defaults(function=_plan)
 
     doctor = verb("doctor", "show what this machine has and what that allows", "sc2 doctor")
     doctor.set_defaults(function=_doctor)
@@ -265,6 +276,13 @@ def _opt_out(options: argparse.Namespace) -> int:
         _say(f"to be made again, with what is left: {', '.join(done.stale)}")
     if done.learnt:
         _say(f"learnt before this and kept: {', '.join(done.learnt)}; --forget deletes them")
+    return OK
+
+
+def _plan(options: argparse.Namespace) -> int:
+    from sc2lib.scaling import command
+
+    _say(command.answer(options))
     return OK
 
 

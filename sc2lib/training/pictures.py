@@ -1,7 +1,6 @@
 """Figures of a training run."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +10,6 @@ from matplotlib.figure import Figure
 from sc2lib import figures
 from sc2lib.training.config import TrainingConfig
 from sc2lib.training.positions import binned
-from sc2lib.training.scaling import TrainingMemory, compute_optimal, six_nd
 from sc2lib.training.validation import LabelledLoss
 
 
@@ -108,45 +106,4 @@ def difference_curves(differences: Mapping[str, np.ndarray], edges: np.ndarray, 
     ax.set(xlabel="position in the window, tokens", ylabel="difference in loss, nats per token")
     figures.ticks(ax.xaxis, figures.number)
     ax.legend()
-    return fig
-
-
-def memory_bars(plans: Mapping[str, TrainingMemory], limit: float) -> Figure:
-    """Memory of each model while it trains, part by part, with a line at `limit` bytes."""
-    fig, ax = figures.new(width=1.0, aspect=0.36)
-    parts = [field.name for field in fields(TrainingMemory)]
-    for row, plan in enumerate(plans.values()):
-        left = 0.0
-        for part, color in zip(parts, figures.COLORS):
-            width = getattr(plan, part)
-            ax.barh(row, width, left=left, color=color, height=0.6, label=part if row == 0 else None)
-            left += width
-    ax.axvline(limit, color=figures.GREY, linestyle="--")
-    ax.text(1.025 * limit, 0.5, f"{limit / 1e9:.0f} GB, one device", fontsize=9, va="center")
-    ax.set_yticks(range(len(plans)), list(plans))
-    ax.invert_yaxis()
-    figures.ticks(ax.xaxis, figures.size)
-    ax.legend(ncols=len(parts), loc="lower center", bbox_to_anchor=(0.5, 1.0), handlelength=1)
-    return fig
-
-
-def budgets(models: Sequence[tuple[str, float, float]], tokens_per_parameter: float = 20.0) -> Figure:
-    """(name, parameters, tokens) of each model as a full dot; a hollow one where its budget would be spent at
-    `tokens_per_parameter`; dotted lines of equal cost.
-    """
-    fig, ax = figures.new(width=0.9, aspect=0.7)
-    axis = np.geomspace(1e9, 1e11, 50)
-    ax.plot(
-        axis, tokens_per_parameter * axis, color=figures.GREY, label=f"{tokens_per_parameter:g} tokens per parameter"
-    )
-    for (name, parameters, tokens), color in zip(models, figures.COLORS):
-        cost = six_nd(parameters, tokens)
-        ax.plot(axis, parameters * tokens / axis, color=color, linestyle=":", linewidth=1.2)
-        ax.plot(parameters, tokens, "o", color=color, markersize=8, label=f"{name}, {cost:.1e} FLOPs")
-        best = compute_optimal(cost, tokens_per_parameter)
-        ax.plot(*best, "o", color=color, markersize=8, markerfacecolor="none")
-    ax.set(xscale="log", yscale="log", xlabel="parameters", ylabel="training tokens", ylim=(1e10, 1e13))
-    figures.ticks(ax.xaxis, figures.count)
-    figures.ticks(ax.yaxis, figures.count)
-    ax.legend(loc="lower right")
     return fig

@@ -5,16 +5,13 @@ import pytest
 from sc2lib import figures
 from sc2lib.training.metrics import METRICS
 from sc2lib.training.pictures import (
-    budgets,
     difference_curves,
     gradient_curve,
     label_bars,
     loss_by_position_curves,
     loss_curve,
-    memory_bars,
     running_mean,
 )
-from sc2lib.training.scaling import TrainingMemory, compute_optimal, six_nd
 from sc2lib.training.validation import LabelledLoss
 
 
@@ -38,21 +35,6 @@ def test_figures_are_drawn() -> None:
     edges = np.array([0, 4, 16, 32])
     assert len(loss_by_position_curves({"a": losses, "b": losses}, edges, 16).axes[0].lines) == 3
     assert len(difference_curves({"a": losses}, edges, 16).axes[0].lines) == 3
-
-
-def test_memory_bars_end_at_the_total() -> None:
-    plans = {"A": TrainingMemory(1.0, 2.0, 3.0, 4.0, 5.0), "B": TrainingMemory(5.0, 4.0, 3.0, 2.0, 2.0)}
-    axes = memory_bars(plans, limit=8.0).axes[0]
-    ends = [max(bar.get_x() + bar.get_width() for bar in axes.patches if bar.get_y() // 1 == row) for row in (-1, 0)]
-    assert ends == [plan.total for plan in plans.values()]
-
-
-def test_budgets_lie_on_lines_of_equal_cost() -> None:
-    """The hollow dot costs what the full one costs and lies on the grey line."""
-    axes = budgets([("A", 3e9, 3.3e12)]).axes[0]
-    full, hollow = (line.get_xydata()[0] for line in axes.lines if len(line.get_xydata()) == 1)
-    assert six_nd(*hollow) == pytest.approx(six_nd(*full)) and hollow[1] == pytest.approx(20 * hollow[0])
-    assert tuple(hollow) == compute_optimal(six_nd(3e9, 3.3e12))
 
 
 def test_labels_are_drawn_from_the_easiest() -> None:
