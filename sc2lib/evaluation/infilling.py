@@ -12,15 +12,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from sc2lib.errors import ParameterError
 from sc2lib.evaluation.completion import Completion, complete
 from sc2lib.evaluation.text_metrics import exact_match, indel_similarity, levenshtein_similarity
 from sc2lib.files import write_parquet
+from sc2lib.model.infilling import infilling_prompt
 from sc2lib.model.transformer import Starcoder2
 from sc2lib.tokenizer.encoding import Tokenizer
 
 KINDS = ("single_line", "random_span")
-PREFIX, SUFFIX, MIDDLE = "<fim_prefix>", "<fim_suffix>", "<fim_middle>"
 LINE_CHARACTERS = (4, 120)  # of the hole, white space at its ends not counted
 SPAN_CHARACTERS = (10, 100)
 
@@ -67,24 +66,6 @@ def make_tasks(files: pa.Table, per_language: int, seed: int, languages: Sequenc
     return tasks
 
 
-# docs: start-prompt
-def prompt(task: Task, tokenizer: Tokenizer, context: int) -> list[int]:
-    """Prefix, suffix, middle: the two sides of the hole nearest to it, in at most `context` tokens with sentinels.
-
-    Each side gets half of the room, and what the other leaves unused.
-    """
-    room = context - 3
-    if room < 2:
-        raise ParameterError(f"a context of {context} tokens leaves no room beside 3 sentinels; give 5 or more")
-    prefix, suffix = tokenizer.encode(task.prefix), tokenizer.encode(task.suffix)
-    before = max(room // 2, room - len(suffix))
-    prefix = prefix[max(0, len(prefix) - before) :]
-    suffix = suffix[: room - len(prefix)]
-    first, second, third = (tokenizer.token_id(name) for name in (PREFIX, SUFFIX, MIDDLE))
-    return [first, *prefix, second, *suffix, third]
-    # docs: end-prompt
-
-
 def score(tasks: Sequence[Task], completions: Sequence[Completion]) -> pa.Table:
     """INFILLING rows: what was cut out, what was written instead, and how near it is.
 
@@ -112,7 +93,8 @@ def write_infilling(
     path: Path, model: Starcoder2, tokenizer: Tokenizer, tasks: Sequence[Task], context: int, **options: Any
 ) -> None:
     """Fill the holes and write the INFILLING rows: one resumable part of a table. `options` go to `complete`."""
-    completions = complete(model, tokenizer, [prompt(task, tokenizer, context) for task in tasks], **options)
+    prompts = [infilling_prompt(tokenizer, task.prefix, task.suffix, context) for task in tasks]
+    completions = complete(model, tokenizer, prompts, **options)
     write_parquet(path, score(tasks, completions))
 
 

@@ -1,9 +1,11 @@
 """The key-value cache: a ring of slots per layer that holds only the keys a later token can see."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
-from sc2lib.errors import UnsupportedError
+from sc2lib.errors import ParameterError, UnsupportedError
 from sc2lib.model.config import ModelConfig
 
 
@@ -12,6 +14,7 @@ class KeyValueCache:
 
     S is the smaller of the window and the longest sequence, so old keys are overwritten exactly when
     they leave the window. Rows may have different lengths: `lengths_B` counts the tokens of each.
+    Memory is taken once, with the prompt; a step writes into it.
 
     Args:
         config: the model's configuration.
@@ -19,12 +22,16 @@ class KeyValueCache:
     """
 
     def __init__(self, config: ModelConfig, length: int) -> None:
+        self.length = length
         self.slots = min(config.sliding_window or length, length)
         self.keys: list[Tensor | None] = [None] * config.num_hidden_layers
         self.values: list[Tensor | None] = [None] * config.num_hidden_layers
         self.lengths_B: Tensor | None = None
         self._next_B: Tensor | None = None
-        self._index_B: Tensor | None = None
+        self._slot_B: Tensor | None = None
+        self._longest = 0  # known without asking the device
+        self._even = True  # all rows have the same length, so a step is a plain slice
+        self._rotation: tuple[Tensor, Tensor] | None = None
 
     # docs: start-ring
     def begin(self, tokens_BT: Tensor, lengths_B: Tensor | None) -> None:
@@ -34,11 +41,16 @@ class KeyValueCache:
         if self.lengths_B is None:
             full_B = torch.full((batch,), new, device=device)
             self._next_B = full_B if lengths_B is None else lengths_B.to(device)
+            self._even, self._longest = lengths_B is None, new
         elif new == 1:
             self._next_B = self.lengths_B + 1
+            self._longest += 1
         else:
             raise UnsupportedError(f"a filled cache takes one token at a time, not {new}; run the whole prompt at once")
-        self._index_B = torch.arange(batch, device=device)
+        if self._longest > self.length:
+            raise ParameterError(f"the cache was made for rows of {self.length} tokens; make it longer")
+        self._row_B = torch.arange(batch, device=device)
+        self._slot_B = (self._next_B - 1) % self.slots
 
     def positions_BS(self) -> Tensor:
         """The position that each slot holds after this step, negative where a slot is still empty."""
@@ -47,21 +59,39 @@ class KeyValueCache:
         last_B1 = self._next_B[:, None] - 1
         return last_B1 - (last_B1 - slot_S) % self.slots
 
+    def visible_BS(self) -> Tensor:
+        """Which of the slots that `store` returns hold a key: all of them, unless rows differ in length."""
+        if self._even:
+            return torch.ones(1, min(self._longest, self.slots), dtype=torch.bool, device=self._row_B.device)
+        return self.positions_BS() >= 0
+
     def store(self, layer: int, k_BKTD: Tensor, v_BKTD: Tensor) -> tuple[Tensor, Tensor]:
-        """Put the new keys and values of one layer into their slots; return all slots, k_BKSD and v_BKSD."""
+        """Put the new keys and values of one layer into their slots; return the slots in use, k_BKSD and v_BKSD."""
         keys, values = self.keys[layer], self.values[layer]
         if keys is None or values is None:
             source_BS = self.positions_BS().clamp(min=0)
             index_BKSD = source_BS[:, None, :, None].expand(-1, k_BKTD.shape[1], -1, k_BKTD.shape[3])
-            keys, values = k_BKTD.gather(2, index_BKSD), v_BKTD.gather(2, index_BKSD)
-            self.keys[layer], self.values[layer] = keys, values
-        else:
-            assert self._next_B is not None
-            slot_B = (self._next_B - 1) % self.slots
-            keys[self._index_B, :, slot_B] = k_BKTD[:, :, 0].to(keys.dtype)
-            values[self._index_B, :, slot_B] = v_BKTD[:, :, 0].to(values.dtype)
+            self.keys[layer], self.values[layer] = k_BKTD.gather(2, index_BKSD), v_BKTD.gather(2, index_BKSD)
+            return k_BKTD, v_BKTD
+        if self._even:
+            slot, used = (self._longest - 1) % self.slots, min(self._longest, self.slots)
+            keys[:, :, slot] = k_BKTD[:, :, 0]
+            values[:, :, slot] = v_BKTD[:, :, 0]
+            return keys[:, :, :used], values[:, :, :used]
+        keys[self._row_B, :, self._slot_B] = k_BKTD[:, :, 0]
+        values[self._row_B, :, self._slot_B] = v_BKTD[:, :, 0]
         return keys, values
         # docs: end-ring
+
+    def rotation(self, every: Callable[[Tensor], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        """Cosine and sine of the new tokens' angles; `every` computes those of all positions, once."""
+        assert self._next_B is not None
+        if self._rotation is None:
+            cos, sin = every(torch.arange(self.length, device=self._next_B.device)[None])
+            self._rotation = cos[0], sin[0]
+        place = self._next_B - 1
+        cos, sin = self._rotation
+        return cos[place][:, None], sin[place][:, None]
 
     def end(self) -> None:
         """The new tokens are in every layer."""

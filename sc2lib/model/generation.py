@@ -1,133 +1,154 @@
-"""Generation: batched, cached, each row stopping on its own, the same whatever it is batched with."""
+"""Generation: batched, cached, each row stopping on its own, the same whatever it is batched with.
+
+Shape suffixes:
+    B rows still written · T tokens of the longest prompt · E channels · V vocabulary · N new tokens · R all rows
+"""
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
-import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from sc2lib.errors import ParameterError
 from sc2lib.model.cache import KeyValueCache
+from sc2lib.model.sampling import Seed, check_sampling, sample, uniform_numbers
 from sc2lib.model.transformer import Starcoder2
+
+Ended = Literal["length", "stop token", "stop"]
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """The new tokens of one row, without the stop token, and what ended them.
+
+    `log_probabilities` are natural logarithms under the model's own distribution, before temperature, top-k and
+    top-p, one per token; empty unless they were asked for.
+    """
+
+    tokens: list[int]
+    ended: Ended
+    log_probabilities: list[float]
+
+
+def generate(
+    model: Starcoder2, prompts: Sequence[Sequence[int]], max_new_tokens: int, **options: Any
+) -> list[list[int]]:
+    """The new tokens of `continue_prompts`, which takes the same `options`, and nothing else."""
+    return [row.tokens for row in continue_prompts(model, prompts, max_new_tokens, **options)]
 
 
 # docs: start-generate
 @torch.inference_mode()
-def generate(
+def continue_prompts(
     model: Starcoder2,
     prompts: Sequence[Sequence[int]],
     max_new_tokens: int,
+    *,
     temperature: float = 0.0,
+    top_k: int | None = None,
     top_p: float = 1.0,
+    seed: int | Sequence[Seed] = 0,
     stop_tokens: Collection[int] = (),
-    seed: int = 0,
     stop: Callable[[list[int]], bool] | None = None,
-) -> list[list[int]]:
-    """Continue each prompt; return the new tokens of each, without the stop token.
+    log_probabilities: bool = False,
+) -> list[Continuation]:
+    """Continue each prompt until a stop token, `stop`, or `max_new_tokens`.
 
     Args:
         prompts: token ids, at least one per row; rows may differ in length.
         temperature: 0 takes the most likely token; otherwise logits are divided by it and sampled.
+        top_k: sample only among the k most likely tokens; None: all.
         top_p: sample only among the most likely tokens that together reach this probability.
+        seed: row b draws from its own stream, made of an integer `seed` and b, or of ``seed[b]``, so a row's
+            random numbers do not depend on the other rows.
         stop_tokens: ids that end a row; they are not returned.
-        seed: row b draws from its own stream, made of `seed` and b, so a row's random numbers do not
-            depend on the other rows.
         stop: called after each token with the row's new tokens; True ends the row (the tokens stay).
+        log_probabilities: keep the logarithm of each chosen token's probability.
 
     Raises:
-        ParameterError: an empty prompt, or more tokens than `max_position_embeddings`.
+        ParameterError: an empty prompt, a token outside the vocabulary, more tokens than
+            `max_position_embeddings`, or a sampling setting out of range.
     """
     # docs: end-generate
-    _check(model, prompts, max_new_tokens, temperature, top_p)
-    results: list[list[int]] = [[] for _ in prompts]
+    check_sampling(temperature, top_k, top_p)
+    _check(model, prompts, max_new_tokens)
     if not prompts or max_new_tokens == 0:
-        return results
+        return [Continuation([], "length", []) for _ in prompts]
     device = model.output_weight_VE.device
-    lengths_B = torch.tensor([len(prompt) for prompt in prompts], device=device)
-    longest = max(len(prompt) for prompt in prompts)
-    tokens_BT = torch.zeros(len(prompts), longest, dtype=torch.long, device=device)
-    for row, prompt in enumerate(prompts):
-        tokens_BT[row, : len(prompt)] = torch.tensor(prompt, device=device)
-    uniform_BN = _uniform(seed, len(prompts), max_new_tokens) if temperature > 0 else None
+    rows = len(prompts)
+    ends_S = torch.tensor(sorted(stop_tokens), device=device)
+    uniform_RN = uniform_numbers(seed, rows, max_new_tokens).to(device) if temperature > 0 else None
+    tokens_RN = torch.zeros(rows, max_new_tokens, dtype=torch.long, device=device)
+    logs_RN = torch.zeros(rows, max_new_tokens, device=device) if log_probabilities else None
+    counts, ended = [max_new_tokens] * rows, ["length"] * rows
+    written: list[list[int]] = [[] for _ in prompts]  # kept only for `stop`
 
-    cache = KeyValueCache(model.config, longest + max_new_tokens)
-    x_BTE = model.hidden(tokens_BT, cache, lengths_B)
-    x_BE = x_BTE[torch.arange(len(prompts), device=device), lengths_B - 1]
-    active = list(range(len(prompts)))
+    x_BE, cache = _read(model, prompts, max_new_tokens)
+    active_B = torch.arange(rows, device=device)
     for step in range(max_new_tokens):
-        logits_BV = torch.nn.functional.linear(x_BE, model.output_weight_VE).float()
-        if uniform_BN is None:
+        logits_BV = F.linear(x_BE, model.output_weight_VE).float()
+        if uniform_RN is None:
             next_B = logits_BV.argmax(dim=1)
         else:
-            uniform_B = uniform_BN[active, step].to(device)
-            next_B = sample(logits_BV / temperature, top_p, uniform_B)
-        keep = []
-        for index, (row, token) in enumerate(zip(active, next_B.tolist(), strict=True)):
-            if token in stop_tokens:
-                continue
-            results[row].append(token)
-            if stop is None or not stop(results[row]):
-                keep.append(index)
-        if not keep or step == max_new_tokens - 1:
-            break
-        if len(keep) < len(active):
-            kept = torch.tensor(keep, device=device)
+            next_B = sample(logits_BV / temperature, uniform_RN[active_B, step], top_k, top_p)
+        tokens_RN[active_B, step] = next_B
+        if logs_RN is not None:
+            logs_RN[active_B, step] = logits_BV.log_softmax(dim=1).gather(1, next_B[:, None])[:, 0]
+        done: dict[int, tuple[str, int]] = {}  # place in the batch: what ended it, tokens that stay
+        if len(ends_S) and (met_B := (next_B[:, None] == ends_S).any(dim=1)).any():
+            done = dict.fromkeys(met_B.nonzero()[:, 0].tolist(), ("stop token", step))
+        if stop is not None:
+            for place, (row, token) in enumerate(zip(active_B.tolist(), next_B.tolist(), strict=True)):
+                written[row].append(token)
+                if place not in done and stop(written[row]):
+                    done[place] = ("stop", step + 1)
+        if done:
+            places = active_B.tolist()
+            for place, (why, count) in done.items():
+                counts[places[place]], ended[places[place]] = count, why
+            kept = torch.tensor([place for place in range(len(places)) if place not in done], device=device).long()
+            if not len(kept):
+                break
+            active_B, next_B = active_B[kept], next_B[kept]
             cache.select(kept)
-            next_B = next_B[kept]
-            active = [active[index] for index in keep]
-        x_BE = model.hidden(next_B[:, None], cache)[:, 0]
-    return results
+        if step < max_new_tokens - 1:
+            x_BE = model.hidden(next_B[:, None], cache)[:, 0]
+    tokens, logs = tokens_RN.tolist(), [[]] * rows if logs_RN is None else logs_RN.tolist()
+    results = zip(tokens, ended, logs, counts, strict=True)
+    return [Continuation(ids[:count], why, values[:count]) for ids, why, values, count in results]  # type: ignore[arg-type]
 
 
-# docs: start-sample
-def sample(logits_BV: Tensor, top_p: float, uniform_B: Tensor) -> Tensor:
-    """Draw one token per row by inverting the cumulative distribution at `uniform_B`, numbers in [0, 1).
-
-    With `top_p` below 1 only the nucleus counts: the shortest list of most likely tokens whose probabilities sum to at
-    least `top_p` (with all tokens as likely as its last), renormalised.
-    """
-    probability_BV = logits_BV.softmax(dim=1)
-    if top_p < 1:
-        probability_BV = probability_BV.where(probability_BV >= _nucleus_edge(probability_BV, top_p), 0)
-    cumulative_BV = probability_BV.cumsum(dim=1, dtype=torch.float64)
-    total_B1 = cumulative_BV[:, -1:]
-    threshold_B1 = uniform_B[:, None].double() * total_B1
-    threshold_B1 = threshold_B1.minimum(torch.nextafter(total_B1, torch.zeros_like(total_B1)))
-    return torch.searchsorted(cumulative_BV, threshold_B1, right=True)[:, 0]
+def _read(model: Starcoder2, prompts: Sequence[Sequence[int]], new: int) -> tuple[Tensor, KeyValueCache]:
+    """Run the prompts into a cache; the hidden state at the end of each, x_BE."""
+    device = model.output_weight_VE.device
+    lengths = [len(prompt) for prompt in prompts]
+    longest = max(lengths)
+    tokens_BT = torch.tensor([[*prompt, *[0] * (longest - len(prompt))] for prompt in prompts], device=device)
+    lengths_B = None if min(lengths) == longest else torch.tensor(lengths, device=device)
+    cache = KeyValueCache(model.config, longest + new)
+    x_BTE = model.hidden(tokens_BT, cache, lengths_B)
+    if lengths_B is None:
+        return x_BTE[:, -1], cache
+    return x_BTE[torch.arange(len(prompts), device=device), lengths_B - 1], cache
 
 
-def _nucleus_edge(probability_BV: Tensor, top_p: float) -> Tensor:
-    """Probability of the least likely token in each row's nucleus, [B, 1]."""
-    sorted_BV = _descending(probability_BV)
-    before_BV = sorted_BV.cumsum(dim=1, dtype=torch.float64) - sorted_BV
-    return sorted_BV.gather(1, (before_BV < top_p).sum(dim=1, keepdim=True) - 1)
-    # docs: end-sample
-
-
-def _descending(values_BV: Tensor) -> Tensor:
-    """Rows sorted, largest first. On a CPU by NumPy: it sorts values without their indices, four times as fast."""
-    if values_BV.device.type == "cpu":
-        return torch.from_numpy(-np.sort(-values_BV.numpy(), axis=1))
-    return values_BV.sort(dim=1, descending=True).values
-
-
-def _uniform(seed: int, rows: int, steps: int) -> Tensor:
-    streams = [np.random.default_rng([seed, row]).random(steps) for row in range(rows)]
-    return torch.from_numpy(np.stack(streams))
-
-
-def _check(model: Starcoder2, prompts: Sequence[Sequence[int]], new: int, temperature: float, top_p: float) -> None:
-    if temperature < 0 or not 0 < top_p <= 1 or new < 0:
-        raise ParameterError(
-            f"temperature must be at least 0, top_p in (0, 1] and max_new_tokens at least 0, "
-            f"not {temperature}, {top_p} and {new}"
-        )
-    limit = model.config.max_position_embeddings
+def _check(model: Starcoder2, prompts: Sequence[Sequence[int]], new: int) -> None:
+    if new < 0:
+        raise ParameterError(f"max_new_tokens must be at least 0, not {new}")
+    limit, vocabulary = model.config.max_position_embeddings, model.config.vocab_size
     for row, prompt in enumerate(prompts):
-        if not prompt:
+        if not len(prompt):
             raise ParameterError(f"prompt {row} is empty; begin with a token such as <|endoftext|>")
         if len(prompt) + new > limit:
             raise ParameterError(
                 f"prompt {row} has {len(prompt)} tokens and may grow by {new}, beyond the model's {limit} "
                 "positions; shorten the prompt or max_new_tokens"
+            )
+        if not 0 <= min(prompt) <= max(prompt) < vocabulary:
+            raise ParameterError(
+                f"prompt {row} has token {max(prompt) if min(prompt) >= 0 else min(prompt)}, the model's vocabulary "
+                f"ends at {vocabulary - 1}; encode it with the tokenizer that the model was trained with"
             )

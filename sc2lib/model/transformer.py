@@ -5,6 +5,7 @@ Shape suffixes:
     H query heads · K key-value heads · D channels of a head · R = D/2 rotated pairs · N = B·T · S cache slots
 """
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -166,17 +167,17 @@ class Starcoder2(nn.Module):
     # docs: start-forward
     def hidden(self, tokens_BT: Tensor, cache: KeyValueCache | None = None, lengths_B: Tensor | None = None) -> Tensor:
         """Final hidden states x_BTE. With a cache: see `forward`."""
-        window, device = self.config.sliding_window, tokens_BT.device
+        config, device = self.config, tokens_BT.device
+        turn = partial(rope, head_size=config.head_size, theta=config.rope_theta)
         plan: Plan
         if cache is not None:
             cache.begin(tokens_BT, lengths_B)
         if cache is None or cache.lengths_B is None:
-            position_BT = torch.arange(tokens_BT.shape[1], device=device)[None]
-            plan = AttentionPlan.build(tokens_BT.shape[1], window, device)
+            plan = AttentionPlan.build(tokens_BT.shape[1], config.sliding_window, device)
+            rotation = turn(torch.arange(tokens_BT.shape[1], device=device)[None])
         else:
-            position_BT = cache.lengths_B[:, None]
-            plan = cache.positions_BS() >= 0
-        rotation = rope(position_BT, self.config.head_size, self.config.rope_theta)
+            plan = cache.visible_BS()
+            rotation = cache.rotation(turn)
         x_BTE = self.model(tokens_BT, rotation, plan, cache)
         if cache is not None:
             cache.end()
@@ -200,11 +201,14 @@ class Starcoder2(nn.Module):
         return linear_cross_entropy(x_NE, self.output_weight_VE, targets_BT.flatten(), ignore_index)
         # docs: end-forward
 
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Write `config.json` and `model.safetensors` in Hugging Face's layout into `folder`."""
-        from sc2lib.model.checkpoint import save_pretrained
+    def save_pretrained(self, folder: str | Path, max_shard_bytes: int | None = None) -> None:
+        """Write `config.json` and the weights in Hugging Face's layout into `folder`.
 
-        save_pretrained(self, Path(folder))
+        More than `max_shard_bytes` (None: 5 GB) of weights become several files with an index.
+        """
+        from sc2lib.model.checkpoint import MAX_SHARD_BYTES, save_pretrained
+
+        save_pretrained(self, Path(folder), MAX_SHARD_BYTES if max_shard_bytes is None else max_shard_bytes)
 
     @classmethod
     def from_pretrained(
@@ -215,8 +219,10 @@ class Starcoder2(nn.Module):
     ) -> "Starcoder2":
         """Read a folder in Hugging Face's layout, one file or several; `dtype` None keeps the file's.
 
+        The weights are never in memory twice: the model grows tensor by tensor.
+
         Raises:
-            InputError: a file is missing, a tensor is missing, superfluous or of another shape.
+            InputError: a file is missing or damaged, a tensor is missing, superfluous, named twice or of another shape.
         """
         from sc2lib.model.checkpoint import load_pretrained
 

@@ -3,27 +3,30 @@ import torch
 
 from sc2lib.evaluation import completion
 from sc2lib.evaluation.completion import complete
+from sc2lib.model.generation import Continuation
 
 
 @pytest.fixture
 def writing(monkeypatch, tokenizer):
-    """Makes the model write given texts, token by token, with the stops that `generate` obeys."""
+    """Makes the model write given texts, token by token, with the stops that `continue_prompts` obeys."""
 
     def install(*texts):
-        def generate(model, prompts, max_new_tokens, temperature, top_p, stop_tokens, seed, stop):
+        def continue_prompts(model, prompts, max_new_tokens, stop_tokens, stop, **sampling):
             rows = []
             for prompt in prompts:
-                tokens = []
+                tokens, ended = [], "length"
                 for token in tokenizer.encode_segments(texts[prompt[0] - 100])[:max_new_tokens].tolist():
                     if token in stop_tokens:
+                        ended = "stop token"
                         break
                     tokens.append(token)
                     if stop and stop(tokens):
+                        ended = "stop"
                         break
-                rows.append(tokens)
+                rows.append(Continuation(tokens, ended, []))
             return rows
 
-        monkeypatch.setattr(completion, "generate", generate)
+        monkeypatch.setattr(completion, "continue_prompts", continue_prompts)
 
     return install
 
@@ -65,6 +68,12 @@ def test_sampling_repeats_for_a_seed_and_differs_between_seeds(model, tokenizer)
     first, again, other = (complete(model, tokenizer, prompts, 20, temperature=1.0, seed=s) for s in (1, 1, 2))
     assert first == again and first != other
     assert len({entry.text for entry in first}) > 1
+
+
+def test_the_batch_size_does_not_change_samples(model, tokenizer):
+    prompts = [tokenizer.encode(text) for text in ("import re\n", "class A:\n    def f(self):\n", "x", "return")]
+    single, triple = (complete(model, tokenizer, prompts, 12, temperature=0.9, batch_size=size) for size in (1, 3))
+    assert single == triple
 
 
 def test_progress_counts_prompts(model, tokenizer):

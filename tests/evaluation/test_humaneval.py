@@ -1,4 +1,6 @@
-from sc2lib.evaluation.humaneval import load_problems, stopped, truncate
+from sc2lib.evaluation.humaneval import STOP_STRINGS, load_problems
+from sc2lib.model.generation import Continuation
+from sc2lib.model.stop_strings import StopStrings
 
 
 def test_there_are_164_problems_and_every_prompt_ends_with_a_newline():
@@ -18,15 +20,24 @@ def test_a_few_problems_are_spread_evenly():
     assert len(load_problems(1000)) == 164
 
 
-def test_a_completion_ends_before_the_next_top_level_statement():
+def ended(tokenizer, text):
+    """The text up to the first stop string, as after a generation."""
+    tokens = tokenizer.encode(text)
+    stop = StopStrings(STOP_STRINGS, tokenizer)
+    for count in range(1, len(tokens) + 1):
+        if stop(tokens[:count]):
+            return stop.cut(Continuation(tokens[:count], "stop", [])).text
+    return stop.cut(Continuation(tokens, "length", [])).text
+
+
+def test_a_completion_ends_before_the_next_top_level_statement(tokenizer):
     body = "    return 1\n\n    # inner\n    if x:\n        print(x)\n"
-    assert truncate(body) == body
-    assert truncate(body + "\n\ndef other():\n    pass") == body + "\n"
-    assert truncate(body + "\nprint(f())") == body
-    assert truncate("    return 1<file_sep>rest") == "    return 1"
-    assert stopped(body + "\nclass A") and not stopped(body)
+    assert ended(tokenizer, body) == body
+    assert ended(tokenizer, body + "\n\ndef other():\n    pass") == body + "\n"
+    assert ended(tokenizer, body + "\nprint(f())") == body
+    assert ended(tokenizer, "    return 1<file_sep>rest") == "    return 1"
 
 
-def test_no_canonical_solution_is_cut():
-    cut = [problem.task_id for problem in load_problems() if stopped(problem.canonical_solution)]
-    assert cut == []
+def test_no_canonical_solution_is_cut(tokenizer):
+    solutions = {problem.task_id: problem.canonical_solution for problem in load_problems()}
+    assert [name for name, solution in solutions.items() if ended(tokenizer, solution) != solution] == []

@@ -4,10 +4,9 @@ import inspect
 import pyarrow as pa
 import pytest
 
-from sc2lib.errors import ParameterError
 from sc2lib.evaluation.completion import Completion
 from sc2lib.evaluation.document_files import DOCUMENT_FILES
-from sc2lib.evaluation.infilling import KINDS, excerpt, make_tasks, prompt, score
+from sc2lib.evaluation.infilling import KINDS, excerpt, make_tasks, score
 
 
 @pytest.fixture(scope="module")
@@ -50,24 +49,6 @@ def test_a_single_line_is_one_whole_line(files):
             assert "\n" not in task.middle
             assert task.prefix.endswith("\n") or not task.prefix
             assert task.suffix.startswith("\n") or not task.suffix
-
-
-@pytest.mark.parametrize("context", [5, 16, 64, 100_000])
-def test_the_prompt_holds_what_is_nearest_to_the_hole(files, tokenizer, context):
-    for task in make_tasks(files, 1, seed=4):
-        tokens = prompt(task, tokenizer, context)
-        assert len(tokens) <= context
-        text = tokenizer.decode(tokens)
-        prefix, _, rest = text.removeprefix("<fim_prefix>").partition("<fim_suffix>")
-        suffix = rest.removesuffix("<fim_middle>")
-        assert task.prefix.endswith(prefix) and task.suffix.startswith(suffix)
-        whole = len(tokenizer.encode(task.prefix)) + len(tokenizer.encode(task.suffix)) + 3
-        assert len(tokens) == min(context, whole)
-
-
-def test_a_context_without_room_is_refused(files, tokenizer):
-    with pytest.raises(ParameterError, match="no room"):
-        prompt(make_tasks(files, 1, seed=1)[0], tokenizer, 4)
 
 
 def test_scores_are_those_of_the_stripped_texts(files):

@@ -1,10 +1,13 @@
+import errno
 import json
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import Starcoder2ForCausalLM
 
-from sc2lib.errors import InputError
+from sc2lib.errors import InputError, ParameterError, RunDirectoryError
+from sc2lib.model import checkpoint
 from sc2lib.model.transformer import Starcoder2
 
 
@@ -37,19 +40,88 @@ def test_a_loaded_model_trains(saved):
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
-def test_reads_several_files(saved):
+def test_shards_round_trip_through_transformers_both_ways(saved, tmp_path):
+    model, _ = saved
+    ours, theirs, back = (tmp_path / name for name in ("ours", "theirs", "back"))
+    model.save_pretrained(ours, max_shard_bytes=80_000)
+    files = sorted(path.name for path in ours.glob("*.safetensors"))
+    assert len(files) > 3 and files[0] == f"model-00001-of-{len(files):05d}.safetensors"
+    sizes = [sum(t.numel() * t.element_size() for t in load_file(ours / file).values()) for file in files]
+    largest = max(p.numel() * p.element_size() for p in model.parameters())
+    assert max(sizes) <= max(80_000, largest)
+    index = json.loads((ours / "model.safetensors.index.json").read_text())
+    assert index["metadata"]["total_size"] == sum(sizes)
+    reference, report = Starcoder2ForCausalLM.from_pretrained(ours, output_loading_info=True)
+    assert not any(report.values())
+    reference.save_pretrained(theirs, max_shard_size="80KB")
+    assert len(list(theirs.glob("*.safetensors"))) > 3
+    again = Starcoder2.from_pretrained(theirs)
+    assert same(model, Starcoder2.from_pretrained(ours)) and same(model, again)
+    again.save_pretrained(back, max_shard_bytes=80_000)
+    assert all((back / path.name).read_bytes() == path.read_bytes() for path in ours.iterdir())
+
+
+def test_the_last_save_alone_is_left(saved):
     model, folder = saved
-    tensors = load_file(folder / "model.safetensors")
-    names = sorted(tensors)
-    parts = {"a.safetensors": names[::2], "b.safetensors": names[1::2]}
-    for part, held in parts.items():
-        save_file({name: tensors[name] for name in held}, folder / part)
-    (folder / "model.safetensors").unlink()
-    index = {"weight_map": {name: part for part, held in parts.items() for name in held}}
-    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    assert same(model, Starcoder2.from_pretrained(folder))
-    (folder / "b.safetensors").unlink()
-    with pytest.raises(InputError, match=r"b\.safetensors is missing"):
+    for limit, files in ((80_000, "model-*.safetensors"), (10**9, "model.safetensors")):
+        model.save_pretrained(folder, max_shard_bytes=limit)
+        assert set(folder.glob("*.safetensors")) == set(folder.glob(files))
+        assert same(model, Starcoder2.from_pretrained(folder))
+    with pytest.raises(ParameterError, match="max_shard_bytes"):
+        model.save_pretrained(folder, max_shard_bytes=0)
+
+
+def test_a_disk_that_fills_up_leaves_the_old_weights(saved, monkeypatch):
+    model, folder = saved
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def full(tensors, path, metadata):
+        if "00003" in path.name:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save_file(tensors, path, metadata)
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(RunDirectoryError, match="free some space"):
+        model.save_pretrained(folder, max_shard_bytes=80_000)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.fixture
+def shards(small, build, tmp_path):
+    build(small).save_pretrained(tmp_path, max_shard_bytes=80_000)
+    return tmp_path, tmp_path / "model.safetensors.index.json"
+
+
+def test_a_missing_shard_is_named(shards):
+    folder, _ = shards
+    lost = sorted(folder.glob("*.safetensors"))[1]
+    lost.unlink()
+    with pytest.raises(InputError, match=f"{lost.name} is missing.*lists it"):
+        Starcoder2.from_pretrained(folder)
+
+
+def test_an_index_that_does_not_fit_its_files_is_refused(shards):
+    folder, path = shards
+    index = json.loads(path.read_text())
+    name, other = "model.norm.bias", "model-00001-of"
+    held = index["weight_map"][name]
+    wrong = next(file for file in index["weight_map"].values() if file.startswith(other))
+    line = f'"{name}": "{held}"'
+    assert line in path.read_text()
+    cases = {
+        f'{line}, "{name}": "{wrong}"': f"names {name} twice",
+        f'"{name}": "{wrong}"': f"holds {name}, .* does not say so",
+        f'{line}, "extra": "{held}"': "lacks extra",
+        f'"{name}": "../{held}"': "a file of this folder",
+    }
+    whole = path.read_text()
+    for change, message in cases.items():
+        path.write_text(whole.replace(line, change))
+        with pytest.raises(InputError, match=message):
+            Starcoder2.from_pretrained(folder)
+    path.write_text(whole)
+    save_file({**load_file(folder / wrong), name: torch.zeros(64)}, folder / wrong)
+    with pytest.raises(InputError, match=f"{name}"):
         Starcoder2.from_pretrained(folder)
 
 
