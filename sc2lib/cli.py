@@ -1,4 +1,4 @@
-"""The command line: ``sc2 run``, ``sc2 status``, ``sc2 book``, ``sc2 plan``, ``sc2 doctor``, ``sc2 dedup``."""
+"""The command line: ``sc2 run``, ``sc2 status``, ``sc2 book``, ``sc2 plan``, ``sc2 submit``, ``sc2 dedup`` and more."""
 
 import argparse
 import sys
@@ -8,22 +8,26 @@ from pathlib import Path
 from typing import Any
 
 from sc2lib import __version__
-from sc2lib.errors import ParameterError, RunDirectoryError, Sc2Error
+from sc2lib.errors import ParameterError, RunDirectoryError, Sc2Error, StoppedError
 from sc2lib.scaling.command import plan_options
-from sc2lib.workflow import profiles
+from sc2lib.workflow import profiles, stopping
 from sc2lib.workflow.project import root
 from sc2lib.workflow.run_directory import RunDirectory
 
-OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+OK, FAILED, USAGE, STOPPED, INTERRUPTED = 0, 1, 2, stopping.STOPPED, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code is 0 (done), 1 (failed), 2 (wrong parameters) or 130 (interrupted)."""
+    """Run one command; the exit code is 0 (done), 1 (failed), 2 (wrong parameters), 130 (interrupted by Ctrl-C) or
+    75 (stopped by SIGTERM or SIGUSR1; as after Ctrl-C, the same command goes on).
+    """
     options = parser().parse_args(arguments)
     try:
         return options.function(options)
     except ParameterError as error:
         return _complain(error, USAGE)
+    except StoppedError as error:
+        return _complain(error, STOPPED)
     except Sc2Error as error:
         return _complain(error, FAILED)
     except KeyboardInterrupt:
@@ -135,6 +139,24 @@ def parser() -> argparse.ArgumentParser:
     plan_options(planned)
     planned.set_defaults(function=_plan)
 
+    submit = verb(
+        "submit",
+        "submit the whole chain to Slurm",
+        "sc2 submit --profile workstation --nodes 4 --gpus-per-node 8 --partition gpu --time 24:00:00",
+        "sc2 submit --profile laptop --nodes 2 --dry-run            print the scripts",
+        "sc2 submit --profile smoke --nodes 2 --set seed=7 --run-dir /shared/runs/seven",
+    )
+    _run_options(submit)
+    submit.add_argument("--nodes", type=int, required=True, metavar="N", help="machines of the data and training jobs")
+    submit.add_argument("--gpus-per-node", type=int, default=0, metavar="G", help="GPUs of a machine (default 0)")
+    submit.add_argument("--cpus-per-node", type=int, metavar="C", help="cores of a machine (default: whole machines)")
+    submit.add_argument("--partition", metavar="P", help="Slurm's partition")
+    submit.add_argument("--account", metavar="A", help="Slurm's account")
+    submit.add_argument("--time", metavar="T", help="longest time of each job; a job that needs more is queued again")
+    submit.add_argument("--set", dest="settings", metavar="KEY=VALUE", action="append", default=[], help="set a knob")
+    submit.add_argument("--dry-run", action="store_true", help="print the scripts and submit nothing")
+    submit.set_defaults(function=_submit)
+
     doctor = verb("doctor", "show what this machine has and what that allows", "sc2 doctor")
     doctor.set_defaults(function=_doctor)
     return top
@@ -193,6 +215,25 @@ def _run(options: argparse.Namespace) -> int:
     started = time.perf_counter()
     ran = run_chain(run, profile, overrides, stages, options.force, say=_say)
     _say(f"{ran} of {len(stages)} chapters ran in {time.perf_counter() - started:.0f} s; the run is in {run.path}")
+    return OK
+
+
+def _submit(options: argparse.Namespace) -> int:
+    from sc2lib.workflow.submission import Machines, jobs, shared_storage_warning, submit
+
+    run, profile = _where(options)
+    names = ("nodes", "gpus_per_node", "cpus_per_node", "partition", "account", "time")
+    machines = Machines(**{name: getattr(options, name) for name in names})
+    chain = jobs(run, profile, settings(options.settings), machines)
+    if options.dry_run:
+        for job in chain:
+            _say(f"# ===== {run.path / 'jobs' / job.name}.sh\n{job.script}")
+        return OK
+    for folder in (run.path, root()) if machines.nodes > 1 else ():
+        if warning := shared_storage_warning(folder):
+            _complain(f"warning: {warning}", OK)
+    submit(run, chain, _say)
+    _say("follow them with: squeue --me; and the chapters with: sc2 status --run-dir " + str(run.path))
     return OK
 
 

@@ -29,5 +29,9 @@ class UnsupportedError(Sc2Error):
     """This machine or configuration cannot do what was asked; the message names the alternative."""
 
 
+class StoppedError(Sc2Error):
+    """A run ended because it was asked to (a signal, a time limit); the same command goes on where it stopped."""
+
+
 class ChainError(Sc2Error):
     """A notebook of the chain failed; the message names the notebook, the cell and the error."""

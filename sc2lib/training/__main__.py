@@ -1,22 +1,35 @@
 """``python -m sc2lib.training CONFIG.json``: one rank of a training run.
 
 Started by ``torchrun --standalone --nproc-per-node=N -m sc2lib.training CONFIG.json`` on one node, or by
-``srun python -m sc2lib.training CONFIG.json`` under Slurm; alone it trains on one device.
+``srun python -m sc2lib.training CONFIG.json`` under Slurm; alone it trains on one device. SIGUSR1 or SIGTERM ends it
+after the running step, with a checkpoint and exit code 75: the same command goes on.
 """
 
 import argparse
+import signal
+import sys
 from pathlib import Path
 
-from sc2lib.training.config import TrainingConfig
-from sc2lib.training.run import train
+from sc2lib.errors import StoppedError
+from sc2lib.workflow import stopping
 
 
-def main() -> None:
-    """Read the configuration and train."""
+def main() -> int:
+    """Read the configuration and train; the exit code is 0, or 75 when the run was asked to stop."""
     parser = argparse.ArgumentParser(prog="python -m sc2lib.training", description=__doc__)
     parser.add_argument("config", type=Path, help="a training.json")
-    train(TrainingConfig.load(parser.parse_args().config))
+    path = parser.parse_args().config
+    stopping.listen(signal.SIGUSR1)  # before the seconds that the imports take
+    from sc2lib.training.config import TrainingConfig
+    from sc2lib.training.run import train
+
+    try:
+        train(TrainingConfig.load(path))
+    except StoppedError as stopped:
+        sys.stderr.write(f"{stopped}\n")
+        return stopping.STOPPED
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

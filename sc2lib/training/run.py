@@ -2,7 +2,8 @@
 
 A notebook's kernel counts as interactive for Lightning, which then refuses more than one device; so does good
 sense, because a kernel that owns a process group cannot be restarted. `run` therefore starts ``torchrun`` on
-``python -m sc2lib.training`` and follows the metrics. Under Slurm, `srun python -m sc2lib.training` does the same.
+``python -m sc2lib.training`` and follows the metrics. In the script of a Slurm job it starts ``srun`` instead, on one
+device as well, because Slurm signals the tasks of its steps and not a notebook's kernel.
 """
 
 import ctypes
@@ -24,18 +25,21 @@ import lightning.pytorch as lightning
 import numpy as np
 import pyarrow as pa
 import torch
+from lightning.pytorch.plugins.environments import ClusterEnvironment, LightningEnvironment, SLURMEnvironment
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 
-from sc2lib.errors import RunDirectoryError, Sc2Error
+from sc2lib.errors import RunDirectoryError, Sc2Error, StoppedError, UnsupportedError
 from sc2lib.files import atomic, write_text
 from sc2lib.training import machine
 from sc2lib.training.callbacks import EndOfStep, Record, Report, Speed, Validate, progress_label
 from sc2lib.training.checkpoints import Checkpoints, SaveCheckpoint
-from sc2lib.training.config import TrainingConfig
+from sc2lib.training.config import RunConfig, TrainingConfig
 from sc2lib.training.data import accumulation
 from sc2lib.training.metrics import MetricsFile, read_metrics, write_metrics
 from sc2lib.training.module import Pretraining
+from sc2lib.training.stopping import MARK, Stop
 from sc2lib.training.validation import ValidationWindows
+from sc2lib.workflow import slurm
 
 PATIENCE_SECONDS = 60
 FINISHED = "finished"  # holds the identity of the run whose model lies beside it
@@ -98,14 +102,15 @@ class TrainingRun:
 def run(config: TrainingConfig, report: Report | None = None) -> TrainingRun:
     """Train, or go on training, until the last step; a finished run is not repeated.
 
-    Raises TrainingError when a process of a run on several devices fails, with the end of its output.
+    Raises TrainingError when a process of a run on several devices fails, with the end of its output; StoppedError
+    when the run was asked to stop, with a checkpoint from which the same call goes on.
     """
     result = TrainingRun(config)
     if _finished(config):
         return result
     result.folder.mkdir(parents=True, exist_ok=True)
     config.save(result.folder / "training.json")
-    if config.run.world == 1:
+    if config.run.world == 1 and not slurm.in_job_script():
         train(config, report)
     else:
         _launch(config, report)
@@ -123,10 +128,13 @@ def train(config: TrainingConfig, report: Report | None = None) -> None:
         module = Pretraining(config)
         checkpoints = Checkpoints(folder / "checkpoints")
         trainer = _trainer(config, checkpoints, report, cuda)
+        stop = Stop(checkpoints, folder, trainer.accumulate_grad_batches, config.run.log_every_steps)
+        trainer.callbacks.append(stop)  # type: ignore[attr-defined]
         if trainer.is_global_zero:
             checkpoints.clear()
         last = checkpoints.newest()
-        trainer.fit(module, ckpt_path=last, weights_only=False)
+        with stop:
+            trainer.fit(module, ckpt_path=last, weights_only=False)
         if trainer.is_global_zero:
             with atomic(folder / "model") as temporary:
                 module.model.save_pretrained(temporary)
@@ -135,10 +143,25 @@ def train(config: TrainingConfig, report: Report | None = None) -> None:
         # docs: end-train
 
 
-def command(config_path: Path, devices: int) -> list[str]:
-    """The command line that starts one process per device of this node."""
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={devices}"]
-    return [*launcher, "-m", "sc2lib.training", str(config_path)]
+def command(config_path: Path, run: RunConfig) -> list[str]:
+    """The command line that starts one process per device: of all nodes of a Slurm job, else of this machine."""
+    module = ["-m", "sc2lib.training", str(config_path)]
+    if slurm.in_job_script():
+        return [*slurm.srun(run.nodes, run.devices), sys.executable, *module]
+    if run.nodes > 1:
+        raise UnsupportedError(
+            f"nodes={run.nodes}: only Slurm starts processes on other machines here; submit the run with sc2 submit "
+            f"--nodes {run.nodes}, or start torchrun --nnodes={run.nodes} {' '.join(module)} on each of them"
+        )
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={run.devices}"]
+    return [*launcher, *module]
+
+
+def _environment(config: TrainingConfig) -> ClusterEnvironment | None:
+    """Who numbers the ranks where Lightning would guess wrongly or answer Slurm's signals itself."""
+    if slurm.in_step() and "TORCHELASTIC_RUN_ID" not in os.environ:
+        return SLURMEnvironment(auto_requeue=False)
+    return LightningEnvironment() if config.run.world == 1 else None
 
 
 def _trainer(config: TrainingConfig, checkpoints: Checkpoints, report: Report | None, cuda: bool) -> lightning.Trainer:
@@ -160,6 +183,7 @@ def _trainer(config: TrainingConfig, checkpoints: Checkpoints, report: Report | 
         accumulate_grad_batches=parts,
         gradient_clip_val=config.optimizer.gradient_clip,
         logger=metrics,
+        plugins=_environment(config),
         callbacks=[speed, record, validate, save, EndOfStep(speed, record, report, parts)],
         default_root_dir=folder,
         deterministic=None,
@@ -194,10 +218,12 @@ def _launch(config: TrainingConfig, report: Report | None) -> None:
     """Start the ranks, follow the metrics they write, and stop them when this process stops."""
     folder = Path(config.run.folder)
     log = folder / "processes.log"
+    (folder / MARK).unlink(missing_ok=True)
     environment = os.environ | {"OMP_NUM_THREADS": str(config.run.threads or 1)}
     with log.open("w", encoding="utf-8") as output:
         process = subprocess.Popen(
-            command(folder / "training.json", config.run.devices),
+            command(folder / "training.json", config.run),
+            stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             env=environment,
@@ -214,9 +240,11 @@ def _launch(config: TrainingConfig, report: Report | None) -> None:
             if process.poll() is None:
                 process.terminate()
                 process.wait()
+    if process.returncode and (folder / MARK).exists():
+        raise StoppedError((folder / MARK).read_text(encoding="utf-8"))
     if process.returncode:
         tail = log.read_text(encoding="utf-8", errors="replace")[-3000:]
-        raise TrainingError(f"training on {config.run.devices} processes failed ({log}):\n{tail}")
+        raise TrainingError(f"training on {config.run.world} processes failed ({log}):\n{tail}")
 
 
 @contextmanager
@@ -229,6 +257,7 @@ def _quiet() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*does not have many workers.*")
             warnings.filterwarnings("ignore", ".*LeafSpec.*")
+            warnings.filterwarnings("ignore", ".*`srun` command is available.*")
             yield
     finally:
         logger.setLevel(level)

@@ -12,9 +12,9 @@ from typing import Any
 
 import nbformat
 
-from sc2lib.errors import ChainError, ParameterError
+from sc2lib.errors import ChainError, ParameterError, StoppedError
 from sc2lib.workflow import manifest as manifests
-from sc2lib.workflow import profiles, state
+from sc2lib.workflow import profiles, state, stopping
 from sc2lib.workflow.lock import RunLock
 from sc2lib.workflow.project import Notebook, ancestors, notebooks, root
 from sc2lib.workflow.run_directory import RunDirectory
@@ -71,15 +71,18 @@ def run_chain(
 ) -> int:
     """Run the stages that are not up to date; return how many ran.
 
-    Raises ChainError at the first notebook that fails; what was done before stays done.
+    Raises ChainError at the first notebook that fails, and StoppedError after SIGTERM or SIGUSR1; what was done before
+    stays done.
     """
     _check_overrides(overrides, stages)
     for stage in stages:
         _resolve(profile, overrides, stage)
     ran = 0
-    with RunLock(run.path):
+    with RunLock(run.path), stopping.StopSignals(run.path):
         run.initialise(profile, dict(overrides))
         for position, stage in enumerate(stages, 1):
+            if stopping.requested():
+                raise StoppedError(stopping.ADVICE)
             reason = _reason(run, profile, overrides, stage, force)
             title = f"[{position:2d}/{len(stages)}] {stage}"
             if reason is None:
@@ -160,10 +163,16 @@ def _execute(
         output.replace(target)
         run.failed(notebook.stage).unlink(missing_ok=True)
     except PapermillExecutionError as error:
+        if error.ename == StoppedError.__name__:
+            raise StoppedError(f"{title}: {error.evalue}") from error
         kept = run.failed(notebook.stage)
         kept.parent.mkdir(parents=True, exist_ok=True)
         output.replace(kept)
         raise ChainError(_explain(error, notebook, kept)) from error
+    except KeyboardInterrupt:
+        if stopping.requested():
+            raise StoppedError(f"{title}: {stopping.ADVICE}") from None
+        raise
     finally:
         output.unlink(missing_ok=True)
         os.environ.pop("SC2_RUNNER", None)

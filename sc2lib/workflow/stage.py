@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from sc2lib import files
-from sc2lib.errors import ParameterError, StageError
+from sc2lib.errors import ParameterError, StageError, StoppedError
 from sc2lib.workflow import manifest as manifests
-from sc2lib.workflow import profiles, state
+from sc2lib.workflow import profiles, state, stopping
 from sc2lib.workflow.executors import executor
 from sc2lib.workflow.lock import RunLock
 from sc2lib.workflow.measure import MemorySampler
@@ -243,6 +243,8 @@ class Stage:
                 self._computed += 1
                 bar.update()
                 self.progress(label, done, total)
+                if done < total and stopping.requested():
+                    raise StoppedError(stopping.ADVICE)
         return results
 
     def _require_inputs(self) -> None:

@@ -11,8 +11,9 @@ import nbformat
 import papermill
 import pytest
 
-from sc2lib.errors import ChainError, ParameterError
+from sc2lib.errors import ChainError, ParameterError, StoppedError
 from sc2lib.workflow import manifest as manifests
+from sc2lib.workflow import stopping
 from sc2lib.workflow.lock import VARIABLE
 from sc2lib.workflow.project import notebooks
 from sc2lib.workflow.run_directory import RunDirectory
@@ -143,3 +144,23 @@ def test_control_c_leaves_a_run_that_goes_on(project, run):
     assert process.wait(timeout=60) == 130
     assert "the same command goes on" in process.stderr.read()
     assert run_chain(run, "smoke", {}, select(last="01")) <= 1
+
+
+def test_a_request_to_stop_ends_the_chapter_and_keeps_what_is_done(project, run):
+    process = start(run)
+    while not run.stage("01_numbers").exists() and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGUSR1)
+    assert process.wait(timeout=60) == 75
+    assert "the same command goes on" in process.stderr.read()
+    assert not (run.path / ".stop").exists() and manifests.load(run.stage("03_parity")) is None
+    assert run_chain(run, "smoke", {}, select()) >= 1
+
+
+def test_a_chapter_that_does_not_listen_is_interrupted_in_the_end(project, run, monkeypatch):
+    cells = ["import os, signal, time", "os.kill(os.getppid(), signal.SIGTERM)\ntime.sleep(60)", *PARITY]
+    write_notebook(project / "notebooks", "02_squares", ["01_numbers"], {}, cells)
+    monkeypatch.setattr(stopping.StopSignals.__init__, "__defaults__", (0.5,))
+    with pytest.raises(StoppedError, match=r"02_squares.*the same command goes on"):
+        run_chain(run, "smoke", {}, select())
+    assert manifests.load(run.stage("01_numbers")) is not None

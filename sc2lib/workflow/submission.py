@@ -1,0 +1,223 @@
+"""The chain as Slurm jobs: data stages on many machines, training on many devices, the rest on one machine.
+
+Each job is the command a person would type, ``sc2 run``, in a script that asks for machines, answers Slurm's
+signals, and goes back into the queue when it was stopped. Only one job works in a run directory at a time, so each
+waits for the one before (``afterok``).
+"""
+
+import math
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from sc2lib.errors import ChainError, ParameterError, UnsupportedError
+from sc2lib.files import write_text
+from sc2lib.workflow import profiles
+from sc2lib.workflow.project import notebooks, root
+from sc2lib.workflow.run_directory import RunDirectory
+from sc2lib.workflow.runner import select
+from sc2lib.workflow.stopping import STOPPED
+
+LAST_DATA, LAST_TRAINING = "09", "13"
+SHARED = ("nfs", "lustre", "gpfs", "beegfs", "ceph", "fuse", "weka", "cifs", "smb", "9p", "virtiofs", "afs", "panfs")
+TIME = re.compile(r"\d+|\d+:\d\d|\d+:\d\d:\d\d|\d+-\d+(:\d\d){0,2}")
+NAME = re.compile(r"[\w.,+-]+")
+NOTICE_SECONDS = 180  # between Slurm's warning and the end of the time: the longest step, and the checkpoint
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machines:
+    """What to ask Slurm for. Without `cpus_per_node`, whole machines."""
+
+    nodes: int
+    gpus_per_node: int = 0
+    cpus_per_node: int | None = None
+    partition: str | None = None
+    account: str | None = None
+    time: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, low in (("nodes", 1), ("gpus_per_node", 0), ("cpus_per_node", 1)):
+            value = getattr(self, name)
+            if value is not None and value < low:
+                raise ParameterError(f"--{name.replace('_', '-')} {value} is too small; give at least {low}")
+        for name in ("partition", "account"):
+            value = getattr(self, name)
+            if value is not None and not NAME.fullmatch(value):
+                raise ParameterError(f"--{name} {value!r} is not a name Slurm can have; see sinfo and sacctmgr")
+        if self.time is not None and not TIME.fullmatch(self.time):
+            raise ParameterError(
+                f"--time {self.time!r} is not a time of Slurm; give hours:minutes:seconds or days-hours"
+            )
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job: its name and its script."""
+
+    name: str
+    script: str
+
+
+def jobs(run: RunDirectory, profile: str, settings: Mapping[str, Any], machines: Machines) -> list[Job]:
+    """The jobs of the chain, each to start when the one before has succeeded.
+
+    Raises ParameterError for a setting no chapter has, or a batch that the devices cannot share.
+    """
+    devices = settings.get("devices") or machines.gpus_per_node or 1
+    given = {name: value for name, value in settings.items() if name not in ("devices", "nodes")}
+    _check(profile, settings, machines.nodes * devices)
+    training = given | {"devices": devices, "nodes": machines.nodes}
+    many = machines.nodes > 1
+    data = given | ({"executor": "ray"} if many else {})
+    alone = Machines(**{**vars(machines), "nodes": 1})
+    return [
+        Job("data", _script("data", run, profile, data, machines, 1, LAST_DATA, ray=many)),
+        Job("training", _script("training", run, profile, training, machines, devices, LAST_TRAINING)),
+        Job("evaluation", _script("evaluation", run, profile, given, alone, 1, None)),
+    ]
+
+
+def submit(run: RunDirectory, chain: Sequence[Job], say: Callable[[str], None]) -> list[int]:
+    """Write the scripts into the run's folder ``jobs`` and hand them to Slurm; returns the numbers of the jobs.
+
+    Raises UnsupportedError without sbatch, ChainError when Slurm refuses a job; jobs before it are cancelled.
+    """
+    sbatch = shutil.which("sbatch")
+    if sbatch is None:
+        raise UnsupportedError("there is no sbatch on this machine; log in to the cluster, or look with --dry-run")
+    numbers: list[int] = []
+    for job in chain:
+        path = run.path / "jobs" / f"{job.name}.sh"
+        write_text(path, job.script)
+        after = [f"--dependency=afterok:{numbers[-1]}", "--kill-on-invalid-dep=yes"] if numbers else []
+        done = subprocess.run([sbatch, "--parsable", *after, str(path)], capture_output=True, text=True, check=False)
+        if done.returncode:
+            if numbers:
+                subprocess.run(["scancel", *map(str, numbers)], check=False)
+            raise ChainError(f"Slurm refused {path}: {done.stderr.strip()}; nothing is queued")
+        numbers.append(int(done.stdout.strip().partition(";")[0]))
+        say(f"{job.name:10s} job {numbers[-1]}, script and log in {path.parent}")
+    return numbers
+
+
+def shared_storage_warning(path: Path) -> str | None:
+    """A sentence when `path` lies on a file system that other machines do not see, as far as its type tells."""
+    existing = next(folder for folder in (path, *path.parents) if folder.exists()).resolve()
+    mounts = {entry.mountpoint: entry.fstype for entry in psutil.disk_partitions(all=True)}
+    mount = next((str(folder) for folder in (existing, *existing.parents) if str(folder) in mounts), "/")
+    kind = mounts.get(mount, "unknown")
+    if kind.startswith(SHARED):
+        return None
+    return f"{path} lies on {kind} ({mount}); every machine of the job must see this folder"
+
+
+def _check(profile: str, settings: Mapping[str, Any], world: int) -> None:
+    known = {name for notebook in notebooks().values() for name in notebook.knobs} | set(profiles.COMMON)
+    for name in settings:
+        if name not in known:
+            raise ParameterError(f"no chapter has a parameter {name!r}")
+    values = profiles.load(profile, settings)
+    for prefix in ("", "long_"):
+        batch, micro = values[f"{prefix}batch_size"], values[f"{prefix}micro_batch_size"]
+        if batch % (micro * world):
+            near = f"batch_size={max(1, round(batch / (micro * world))) * micro * world}"
+            if batch % world == 0:
+                near = f"micro_batch_size={math.gcd(batch // world, micro)}"
+            raise ParameterError(
+                f"{prefix}batch_size {batch} cannot be dealt out to {world} devices in micro-batches of {micro}; "
+                f"give --set {prefix}{near}, or other machines"
+            )
+
+
+def _script(
+    name: str,
+    run: RunDirectory,
+    profile: str,
+    settings: Mapping[str, Any],
+    machines: Machines,
+    tasks: int,
+    last: str | None,
+    ray: bool = False,
+) -> str:
+    stages = select(last=last) if last else select()
+    declared = {knob for stage in stages for knob in notebooks()[stage].knobs} | set(profiles.COMMON)
+    command = ["sc2", "run", "--profile", profile, "--run-dir", str(run.path), *(["--to", last] if last else [])]
+    for knob, value in settings.items():
+        if knob in declared:
+            command += ["--set", f"{knob}={_scalar(value)}"]
+    lines = ["#!/usr/bin/env bash", *_directives(name, run, machines, tasks), "set -euo pipefail"]
+    lines += [f"cd {shlex.quote(str(root()))}", f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"]
+    lines += ["export OMP_WAIT_POLICY=passive"]
+    body = RAY if ray else ""
+    return "\n".join(lines) + "\n" + body + RUN.format(command=shlex.join(command), stopped=STOPPED)
+
+
+def _directives(name: str, run: RunDirectory, machines: Machines, tasks: int) -> list[str]:
+    log = str(run.path / "jobs" / f"{name}-").replace("%", "%%") + "%j.log"
+    if any(not character.isprintable() for character in log):
+        raise ParameterError(f"{run.path} holds characters that Slurm's scripts cannot; choose another --run-dir")
+    options = {"job-name": f"sc2-{name}", "nodes": machines.nodes, "ntasks-per-node": tasks}
+    if machines.cpus_per_node:
+        options["cpus-per-task"] = max(1, machines.cpus_per_node // tasks)
+    if machines.gpus_per_node:
+        options["gpus-per-node"] = machines.gpus_per_node
+    options |= {key: value for key in ("partition", "account", "time") if (value := getattr(machines, key))}
+    options |= {"output": '"' + log.replace("\\", "\\\\").replace('"', '\\"') + '"', "open-mode": "append"}
+    options |= {"signal": f"B:USR1@{NOTICE_SECONDS}"}
+    flags = ["--requeue"] + ([] if machines.cpus_per_node else ["--exclusive", "--mem=0"])
+    return [f"#SBATCH {option}" for option in (*(f"--{key}={value}" for key, value in options.items()), *flags)]
+
+
+def _scalar(value: Any) -> str:
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+# The head runs beside the chapters, a worker on every other machine. Ports of two jobs on one machine differ.
+RAY = """
+# --- Ray: the head here, one worker on every other machine
+export RAY_USAGE_STATS_ENABLED=0
+address=$(python -m sc2lib.workflow.ray_nodes address)
+export RAY_ADDRESS="$address:$((20000 + SLURM_JOB_ID % 20000))"
+ray start --head --node-ip-address="$address" --port="${RAY_ADDRESS##*:}" --num-cpus="$SLURM_CPUS_ON_NODE" \\
+    --temp-dir="/tmp/sc2-ray-$SLURM_JOB_ID" --object-store-memory=200000000 --include-dashboard=false --block &
+head=$!
+others=$((SLURM_JOB_NUM_NODES - 1))
+# shellcheck disable=SC2016 # the variables are those of the other machine
+srun --nodes="$others" --ntasks="$others" --ntasks-per-node=1 --exclude="$SLURMD_NODENAME" --cpu-bind=none \\
+    --job-name=sc2-ray --export=ALL --input=none bash -c \\
+    'until ray start --address="$RAY_ADDRESS" --num-cpus="$SLURM_CPUS_ON_NODE" --object-store-memory=200000000 --block
+    do sleep 2; done' &
+workers=$!
+trap 'kill "$workers" "$head" 2>/dev/null || true; wait; rm -rf "/tmp/sc2-ray-$SLURM_JOB_ID"' EXIT
+python -m sc2lib.workflow.ray_nodes wait "$SLURM_JOB_NUM_NODES"
+"""
+
+# Slurm warns the script (USR1) before the time is up; sc2 then lets the chapter save and leaves with 75.
+RUN = """
+# --- the chapters; a job that was stopped on request goes back into the queue and on from there
+interrupted=no
+trap 'interrupted=yes; kill -USR1 "$chapters" 2>/dev/null || true' USR1
+{command} &
+chapters=$!
+status=0
+wait "$chapters" || status=$?
+while [ "$interrupted" = yes ]; do
+    interrupted=no
+    status=0
+    wait "$chapters" || status=$?
+done
+if [ "$status" -eq {stopped} ]; then
+    scontrol requeue "$SLURM_JOB_ID"
+    sleep 60
+fi
+exit "$status"
+"""
