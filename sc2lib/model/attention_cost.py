@@ -64,8 +64,7 @@ def measure(backend: str, length: int, shape: AttentionShape, seconds: float = 0
         step()
         elapsed = time.perf_counter() - start
         best, spent = min(best, elapsed), spent + elapsed
-    mask = plan.mask.nbytes if isinstance(plan.mask, Tensor) else 0
-    return AttentionCost(backend, length, best, peak_bytes(step) + mask)
+    return AttentionCost(backend, length, best, peak_bytes(step) + plan.mask_bytes)
 
 
 def sweep(

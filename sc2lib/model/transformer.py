@@ -165,16 +165,23 @@ class Starcoder2(nn.Module):
         return self.model.embed_tokens.weight if self.lm_head is None else self.lm_head.weight
 
     # docs: start-forward
-    def hidden(self, tokens_BT: Tensor, cache: KeyValueCache | None = None, lengths_B: Tensor | None = None) -> Tensor:
-        """Final hidden states x_BTE. With a cache: see `forward`."""
+    def hidden(
+        self,
+        tokens_BT: Tensor,
+        cache: KeyValueCache | None = None,
+        lengths_B: Tensor | None = None,
+        documents_BT: Tensor | None = None,
+    ) -> Tensor:
+        """Final hidden states x_BTE. With a cache: see `forward`; with documents: see `loss`."""
         config, device = self.config, tokens_BT.device
         turn = partial(rope, head_size=config.head_size, theta=config.rope_theta)
         plan: Plan
         if cache is not None:
             cache.begin(tokens_BT, lengths_B)
         if cache is None or cache.lengths_B is None:
-            plan = AttentionPlan.build(tokens_BT.shape[1], config.sliding_window, device)
-            rotation = turn(torch.arange(tokens_BT.shape[1], device=device)[None])
+            length = tokens_BT.shape[1]
+            plan = AttentionPlan.build(length, config.sliding_window, device, documents_BT=documents_BT)
+            rotation = turn(torch.arange(length, device=device)[None])
         else:
             plan = cache.visible_BS()
             rotation = cache.rotation(turn)
@@ -192,12 +199,19 @@ class Starcoder2(nn.Module):
         """
         return F.linear(self.hidden(tokens_BT, cache, lengths_B), self.output_weight_VE)
 
-    def loss(self, tokens_BT: Tensor, targets_BT: Tensor, ignore_index: int = -100) -> Tensor:
+    def loss(
+        self,
+        tokens_BT: Tensor,
+        targets_BT: Tensor,
+        ignore_index: int = -100,
+        documents_BT: Tensor | None = None,
+    ) -> Tensor:
         """Mean cross-entropy in nats, in fp32, over the targets that are not `ignore_index`.
 
-        `targets_BT` are already shifted: ``targets[b, t]`` is what should follow ``tokens[b, t]``.
+        `targets_BT` are already shifted: ``targets[b, t]`` is what should follow ``tokens[b, t]``. With
+        `documents_BT` (a number per token) no token sees another document; positions count on through the row.
         """
-        x_NE = self.hidden(tokens_BT).flatten(0, 1)
+        x_NE = self.hidden(tokens_BT, documents_BT=documents_BT).flatten(0, 1)
         return linear_cross_entropy(x_NE, self.output_weight_VE, targets_BT.flatten(), ignore_index)
         # docs: end-forward
 

@@ -1,12 +1,15 @@
+import itertools
 import warnings
 
 import pytest
 import torch
 
 from sc2lib.errors import ParameterError, UnsupportedError
-from sc2lib.model.attention import AttentionPlan, attend, attend_cached, visible
+from sc2lib.model.attention import AttentionPlan, attend, attend_cached, documents_of, visible
+from sc2lib.model.attention.masks import boundaries, first_visible, last_viewer
 
 HEADS, SIZE, WINDOW = 4, 16, 8
+ONE_DOCUMENT = torch.zeros(2, 9, dtype=torch.long)
 
 
 def draw(length, groups, dtype=torch.float32, batch=2):
@@ -15,9 +18,42 @@ def draw(length, groups, dtype=torch.float32, batch=2):
     return [torch.randn(shape, generator=generator).to(dtype).requires_grad_() for shape in shapes]
 
 
-def loop(q, k, v, window):
+def draw_documents(length, count, batch=2):
+    """Up to `count` documents per row, cut anywhere, in every row elsewhere; none for `count` 0."""
+    generator = torch.Generator().manual_seed(length + count)
+    drawn = torch.randint(0, max(count, 1), (batch, length), generator=generator).sort(dim=1).values
+    return drawn if count else None
+
+
+def results(name, length, window, documents, groups=2, dtype=torch.float32):
+    """Output and the gradients of queries, keys and values, every element of the output weighted differently."""
+    q, k, v = draw(length, groups, dtype)
+    plan = AttentionPlan.build(length, window, backend=name, documents_BT=documents)
+    out = attend(q, k, v, plan)
+    (out.float() * torch.arange(out.numel()).view_as(out).sin()).sum().backward()
+    return [out.detach(), q.grad, k.grad, v.grad]
+
+
+def assert_same(found, expected, atol, rtol):
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours.float(), theirs, atol=atol, rtol=rtol)
+
+
+def spans(numbers):
+    """The slice of each document of one row."""
+    cuts = [t for t in range(len(numbers)) if t == 0 or numbers[t] != numbers[t - 1]]
+    return [slice(a, b) for a, b in itertools.pairwise([*cuts, len(numbers)])]
+
+
+def loop(q, k, v, window, documents=None):
     """Attention with one Python loop per query: independent of masks, blocks and grouped heads."""
-    _, heads, length, size = q.shape
+    batch, heads, length, size = q.shape
+    if documents is not None:
+        rows = [
+            torch.cat([loop(*(x[b : b + 1, :, d] for x in (q, k, v)), window) for d in spans(documents[b])], dim=2)
+            for b in range(batch)
+        ]
+        return torch.cat(rows)
     out = torch.zeros_like(q)
     for t in range(length):
         keys = [s for s in range(length) if 0 <= t - s < (window or length)]
@@ -38,37 +74,55 @@ def test_naive_equals_the_loop(groups, length, window):
     torch.testing.assert_close(attend(q, k, v, plan), loop(q, k, v, window))
 
 
+@pytest.mark.parametrize("documents", [1, 2, 5])
+@pytest.mark.parametrize("window", [None, WINDOW])
+@torch.no_grad()
+def test_documents_are_attended_to_as_if_each_stood_alone(documents, window):
+    q, k, v = draw(37, 2)
+    numbers = draw_documents(37, documents)
+    plan = AttentionPlan.build(37, window, backend="naive", documents_BT=numbers)
+    torch.testing.assert_close(attend(q, k, v, plan), loop(q, k, v, window, numbers))
+
+
 @pytest.mark.parametrize("groups", [1, 2, 4])
 @pytest.mark.parametrize("length", [WINDOW - 1, WINDOW, WINDOW + 1, 2 * WINDOW - 1, 2 * WINDOW, 37])
 @pytest.mark.parametrize("window", [None, WINDOW, 1])
 @pytest.mark.parametrize("backend", ["auto", "masked"])
-def test_every_back_end_equals_naive_in_values_and_gradients(groups, length, window, backend):
-    results = []
-    for name in ("naive", backend):
-        q, k, v = draw(length, groups)
-        out = attend(q, k, v, AttentionPlan.build(length, window, backend=name))
-        (out * torch.arange(out.numel()).view_as(out).sin()).sum().backward()
-        results.append((out, q.grad, k.grad, v.grad))
-    for ours, expected in zip(*results, strict=True):
-        torch.testing.assert_close(ours, expected, atol=2e-5, rtol=1e-4)
+@pytest.mark.parametrize("documents", [0, 1, 4])
+def test_every_back_end_equals_naive_in_values_and_gradients(groups, length, window, backend, documents):
+    numbers = draw_documents(length, documents)
+    found, expected = (results(name, length, window, numbers, groups) for name in (backend, "naive"))
+    assert_same(found, expected, atol=2e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("window", [None, WINDOW])
-def test_bfloat16_stays_near_fp32(window):
-    q, k, v = draw(40, 2)
-    plan = AttentionPlan.build(40, window)
-    low = attend(q.bfloat16(), k.bfloat16(), v.bfloat16(), plan)
-    torch.testing.assert_close(low.float(), attend(q, k, v, plan), atol=3e-2, rtol=3e-2)
+@pytest.mark.parametrize("length", [255, 256, 257, 700])
+@pytest.mark.parametrize("window", [None, 100, 256, 257])
+@pytest.mark.parametrize("documents", [0, 3])
+def test_bands_equal_naive_over_several_blocks(length, window, documents):
+    numbers = draw_documents(length, documents)
+    found, expected = (results(name, length, window, numbers) for name in ("auto", "naive"))
+    assert_same(found, expected, atol=5e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("window", [None, WINDOW, 300])
+@pytest.mark.parametrize("documents", [0, 3])
+def test_bfloat16_stays_near_fp32(window, documents):
+    numbers = draw_documents(40 if window != 300 else 520, documents)
+    length = 40 if window != 300 else 520
+    low = results("auto", length, window, numbers, dtype=torch.bfloat16)
+    assert_same(low, results("naive", length, window, numbers), atol=5e-2, rtol=5e-2)
+
+
+@pytest.mark.parametrize("documents", [0, 4])
 @pytest.mark.parametrize("window", [None, 100])
 @torch.no_grad()
-def test_flex_mask_equals_naive_on_cpu(window):
+def test_flex_mask_equals_naive_on_cpu(window, documents):
     q, k, v = (x.detach() for x in draw(300, 2))
+    numbers = draw_documents(300, documents)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        ours = attend(q, k, v, AttentionPlan.build(300, window, backend="flex"))
-    naive = attend(q, k, v, AttentionPlan.build(300, window, backend="naive"))
+        ours = attend(q, k, v, AttentionPlan.build(300, window, backend="flex", documents_BT=numbers))
+    naive = attend(q, k, v, AttentionPlan.build(300, window, backend="naive", documents_BT=numbers))
     torch.testing.assert_close(ours, naive, atol=2e-5, rtol=1e-4)
 
 
@@ -79,6 +133,52 @@ def test_a_window_of_w_shows_w_keys_in_rows_around_w():
         assert seen == list(range(max(0, row - WINDOW + 1), row + 1))
         assert plan.mask[row].nonzero().flatten().tolist() == seen
     assert len([key for key in range(3 * WINDOW) if visible(WINDOW, key, WINDOW)]) == WINDOW
+
+
+@pytest.mark.parametrize("window", [None, 1, 3, 20])
+def test_intervals_boundaries_and_last_viewers_are_those_of_the_definition(window):
+    numbers = draw_documents(20, 4)
+    first, starts = first_visible(20, window, numbers), []
+    for b in range(2):
+        sees = {(t, s) for d in spans(numbers[b]) for t in range(20)[d] for s in range(20)[d] if visible(t, s, window)}
+        assert first[b].tolist() == [min(s for q, s in sees if q == t) for t in range(20)]
+        assert last_viewer(first)[b].tolist() == [max(t for t, k in sees if k == s) for s in range(20)]
+        starts += [20 * b + d.start for d in spans(numbers[b])]
+    assert boundaries(numbers).tolist() == [*starts, 40]
+
+
+def test_the_end_of_text_token_closes_its_document():
+    tokens = torch.tensor([[5, 6, 0, 7, 0, 0, 8], [0, 5, 5, 5, 5, 5, 0]])
+    assert documents_of(tokens, end_of_text=0).tolist() == [[0, 0, 0, 1, 1, 2, 3], [0, 1, 1, 1, 1, 1, 1]]
+
+
+def test_varlen_is_handed_each_document_and_the_window_without_the_token_itself(monkeypatch):
+    """The kernel needs a GPU: here a loop over sequences takes its place, written from the kernel's description."""
+
+    def stand_in(q, k, v, ends, ends_k, longest, longest_k, *, window_size, enable_gqa):
+        assert enable_gqa and window_size[1] == 0 and ends.dtype == torch.int32
+        window = None if window_size[0] < 0 else window_size[0] + 1  # its bounds count the keys beside the token
+        cuts = [slice(a, b) for a, b in itertools.pairwise(ends.tolist())]
+        parts = [loop(*(x[cut].transpose(0, 1)[None].float() for x in (q, k, v)), window) for cut in cuts]
+        return torch.cat([part[0].transpose(0, 1) for part in parts]).to(q.dtype)
+
+    monkeypatch.setattr("torch.nn.attention.varlen.varlen_attn", stand_in)
+    numbers = draw_documents(20, 3)
+    for window, documents in ((None, None), (5, None), (5, numbers)):
+        q, k, v = (x.detach() for x in draw(20, 2, torch.bfloat16))
+        mask = None if documents is None else boundaries(documents)
+        plan = AttentionPlan(20, window, "varlen", mask=mask)
+        ours = attend(q, k, v, plan).float()
+        naive = AttentionPlan.build(20, window, backend="naive", documents_BT=documents)
+        torch.testing.assert_close(ours, attend(q.float(), k.float(), v.float(), naive), atol=2e-2, rtol=2e-2)
+    with pytest.raises(UnsupportedError, match="not in torch"):
+        attend(*draw(20, 2), plan)
+
+
+def test_a_mask_is_kept_between_batches_unless_documents_change_it():
+    plans = [AttentionPlan.build(40, WINDOW) for _ in range(2)]
+    assert plans[0].mask is plans[1].mask
+    assert AttentionPlan.build(40, WINDOW, documents_BT=draw_documents(40, 3)).mask is not plans[0].mask
 
 
 def test_auto_never_masks_more_than_needed():
@@ -93,6 +193,8 @@ def test_auto_never_masks_more_than_needed():
         ({"length": 9, "window": 8, "backend": "sdpa"}, "banded"),
         ({"length": 8, "window": 8, "backend": "banded"}, "use sdpa"),
         ({"length": 9, "window": 8, "backend": "flex"}, "banded or sdpa"),
+        ({"length": 9, "backend": "sdpa", "documents_BT": ONE_DOCUMENT}, "would drop the documents; use banded"),
+        ({"length": 9, "backend": "varlen"}, "use banded or sdpa"),
         ({"length": 9, "window": 8, "backend": "banded", "device": "cuda"}, "use flex"),
         ({"length": 9, "window": 8, "backend": "masked", "device": "cuda"}, "use flex"),
         ({"length": 9, "dropout": 0.1}, "set it to 0"),
@@ -107,6 +209,11 @@ def test_numbers_out_of_range_and_wrong_lengths_are_refused():
     for arguments in ({"length": 0}, {"length": 4, "window": 0}, {"length": 4, "backend": "fast"}):
         with pytest.raises(ParameterError):
             AttentionPlan.build(**arguments)
+    for wrong in (torch.zeros(2, 5, dtype=torch.long), torch.zeros(2, 6), torch.zeros(6, dtype=torch.long)):
+        with pytest.raises(ParameterError, match="documents must be"):
+            AttentionPlan.build(6, documents_BT=wrong)
+    with pytest.raises(ParameterError, match="one plan per batch"):
+        attend(*draw(9, 2, batch=1), AttentionPlan.build(9, documents_BT=ONE_DOCUMENT))
     with pytest.raises(ParameterError, match="one plan per length"):
         attend(*draw(5, 2), AttentionPlan.build(6))
 

@@ -17,10 +17,10 @@ def test_a_wrong_window_shows(small, monkeypatch):
     """The comparison can fail: a window one too short is found."""
     original = Starcoder2.hidden
 
-    def shorter(self, tokens, cache=None, lengths=None):
+    def shorter(self, tokens, cache=None, lengths=None, documents_BT=None):
         config, self.config = self.config, self.config.replace(sliding_window=self.config.sliding_window - 1)
         try:
-            return original(self, tokens, cache, lengths)
+            return original(self, tokens, cache, lengths, documents_BT)
         finally:
             self.config = config
 
