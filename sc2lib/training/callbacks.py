@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as lightning
+import numpy as np
 import torch
 from lightning.pytorch import Callback
 
 from sc2lib.training.divergence import DivergenceError, SpikeRule, message
+from sc2lib.training.labels import held_out_labels
 from sc2lib.training.metrics import MetricsFile, read_metrics
 from sc2lib.training.module import Pretraining
 from sc2lib.training.provenance import origins
@@ -58,21 +60,35 @@ class Record(Callback):
             found = origins(windows, data.sequence_length, data.token_index, data.documents)
             raise DivergenceError(message(wrong, step, samples, found, self.newest()))
         self.loss = loss
-        row = {"tokens": step * config.data.tokens_per_step, "split": "train", "loss": loss}
+        row = {"split": "train", "loss": loss, **progress_of(pl_module, step)}
         self.metrics.log_metrics(row | {"learning_rate": pl_module.step_learning_rate, "grad_norm": norm}, step)
+
+
+def progress_of(module: Pretraining, step: int) -> dict[str, Any]:
+    """Tokens that the first `step` optimizer steps read, and how many epochs of the training file that is."""
+    data = module.config.data
+    return {"tokens": step * data.tokens_per_step, "epoch": step * data.batch_size / len(module.samples.windows)}
 
 
 class Validate(Callback):
     """Loss on the validation windows before the first step, every `validate_every_steps`, and after the last.
 
     A callback and not Lightning's validation loop: it runs before the step's checkpoint, so a run killed between
-    the two repeats the validation and never skips it.
+    the two repeats the validation and never skips it. Where tokens can be traced, each language and each source gets
+    a row of its own.
     """
 
     def __init__(self, windows: ValidationWindows, metrics: MetricsFile, accumulation: int) -> None:
         self.windows, self.metrics, self.accumulation = windows, metrics, accumulation
+        self.labels: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        assert isinstance(pl_module, Pretraining)
+        data, places = pl_module.config.data, self.windows.targets()
+        tokens = self.windows.windows.tokens
+        for kind, labels in held_out_labels(tokens, data.token_index, data.documents, pl_module.tokenizer).items():
+            names, codes = np.unique(labels[places], return_inverse=True)
+            self.labels[kind] = names, codes.reshape(places.shape)[trainer.global_rank :: trainer.world_size]
         if trainer.global_step == 0:
             self._validate(trainer, pl_module)
 
@@ -92,20 +108,26 @@ class Validate(Callback):
     def _validate(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         assert isinstance(pl_module, Pretraining)
         data, device = pl_module.config.data, pl_module.device
-        lengths = torch.from_numpy(byte_lengths(pl_module.tokenizer)).to(device)
-        nats, count, text_bytes = (torch.zeros_like(pl_module.loss_sum) for _ in range(3))
+        lengths = byte_lengths(pl_module.tokenizer)
+        parts = [(np.empty(0), np.empty(0, np.int64))]  # a process may have no window
         with trainer.precision_plugin.forward_context():
             batches = self.windows.batches(data.micro_batch_size, trainer.global_rank, trainer.world_size)
             for tokens_BT, targets_BT in batches:
-                targets_BT = targets_BT.to(device)
-                losses_BT = token_losses(pl_module.model, tokens_BT.to(device), targets_BT)
-                nats += losses_BT.to(nats.dtype).sum()
-                count += targets_BT.numel()
-                text_bytes += lengths[targets_BT].sum()
-        sums = torch.stack([nats, count, text_bytes])
-        total, targets, read = trainer.strategy.reduce(sums, reduce_op="sum").tolist()
-        row = {"tokens": trainer.global_step * data.tokens_per_step, "split": "validation", "loss": total / targets}
-        self.metrics.log_metrics(row | {"bits_per_byte": float(bits_per_byte(total, read))}, trainer.global_step)
+                losses_BT = token_losses(pl_module.model, tokens_BT.to(device), targets_BT.to(device))
+                parts.append((losses_BT.double().cpu().numpy().ravel(), lengths[targets_BT.numpy().ravel()]))
+        nats, text_bytes = (np.concatenate(each) for each in zip(*parts, strict=True))
+        everything = {"validation": (np.array([""]), np.zeros(len(nats), np.int64))}
+        for split, (names, codes) in (everything | self.labels).items():
+            codes = codes.ravel()
+            sums = np.stack([np.bincount(codes, weights, len(names)) for weights in (nats, text_bytes, None)])
+            reduced = trainer.strategy.reduce(
+                torch.from_numpy(sums).to(device, pl_module.loss_sum.dtype), reduce_op="sum"
+            )
+            for name, (total, read, targets) in zip(names.tolist(), reduced.T.tolist(), strict=True):
+                row = {"split": split, "loss": total / targets, "label": name or None, "targets": int(targets)}
+                row |= progress_of(pl_module, trainer.global_step)
+                row["bits_per_byte"] = float(bits_per_byte(total, read)) if read else None
+                self.metrics.log_metrics(row, trainer.global_step)
 
 
 class Speed(Callback):

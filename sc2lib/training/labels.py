@@ -1,8 +1,11 @@
 """Which language a held-out token belongs to, from the provenance that its document carries."""
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 
 from sc2lib.corpus.fim import FILE_SEPARATOR
 from sc2lib.errors import InputError
@@ -51,3 +54,21 @@ def language_labels(
         lengths += np.diff(starts).tolist()
     return np.repeat(labels, lengths)
     # docs: end-language-labels
+
+
+def held_out_labels(
+    tokens: np.ndarray, token_index: str | Path | None, documents: str | Path | None, tokenizer: Tokenizer
+) -> dict[str, np.ndarray]:
+    """Labels of every token of the validation file: by "source" and "language", as far as the tables are at hand.
+
+    `token_index` and `documents` are folders of these tables, or None. Raises InputError as `language_labels` does.
+    """
+    if token_index is None:
+        return {}
+    chosen = pc.field("split") == "validation"
+    index = ds.dataset(token_index).to_table(filter=chosen)
+    found = {"source": source_labels(index)}
+    if documents is not None:
+        known = ds.dataset(documents).to_table(columns=["document_id", "files"], filter=chosen)
+        found["language"] = language_labels(tokens, index, known, tokenizer)
+    return found

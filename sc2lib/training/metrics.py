@@ -12,7 +12,9 @@ from lightning.pytorch.utilities import rank_zero_only
 from sc2lib.files import write_parquet, write_text
 
 # Loss in nats per token; learning_rate and grad_norm (before clipping) only in the split "train",
-# bits_per_byte only in the split "validation". `tokens` counts what the model was trained on up to `step`.
+# bits_per_byte only on held-out text. The splits "language" and "source" take "validation" apart: a row for each
+# `label`, with `targets` tokens. `tokens` counts what the model was trained on up to `step`, `epoch` how often that is
+# the training file.
 METRICS = pa.schema(
     [
         ("step", pa.int64()),
@@ -22,6 +24,9 @@ METRICS = pa.schema(
         ("bits_per_byte", pa.float64()),
         ("learning_rate", pa.float64()),
         ("grad_norm", pa.float64()),
+        ("epoch", pa.float64()),
+        ("label", pa.string()),
+        ("targets", pa.int64()),
     ]
 )
 

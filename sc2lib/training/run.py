@@ -24,6 +24,7 @@ from pathlib import Path
 import lightning.pytorch as lightning
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from lightning.pytorch.plugins.environments import ClusterEnvironment, LightningEnvironment, SLURMEnvironment
 from lightning.pytorch.strategies import DDPStrategy, Strategy
@@ -233,6 +234,7 @@ def _launch(config: TrainingConfig, report: Report | None) -> None:
             while process.poll() is None:
                 time.sleep(0.5)
                 rows = read_metrics(folder / "metrics.csv")
+                rows = rows.filter(pc.equal(rows["split"], "train"))
                 if report and rows.num_rows:
                     step, loss = rows["step"][-1].as_py(), rows["loss"][-1].as_py()
                     report(progress_label(loss), step, config.optimizer.steps)

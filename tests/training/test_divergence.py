@@ -31,8 +31,10 @@ def tables(corpus: Corpus, tmp_path: Path) -> dict[str, str]:
         {"document_id": f"d{k}", "split": "train", "start": a, "end": b, "source": "code", "repo_name": f"pypi/p{k}"}
         for k, (a, b) in enumerate(itertools.pairwise(edges))
     ]
-    index.append({"document_id": "held", "split": "validation", "start": 0, "end": size, "source": "code"})
+    held_out = corpus.validation.stat().st_size // 2
+    index.append({"document_id": "held", "split": "validation", "start": 0, "end": held_out, "source": "code"})
     documents = [{"document_id": f"d{k}", "files": [{"path": f"/{k}/{n}.py"} for n in "ab"]} for k in range(5)]
+    documents = [row | {"split": "train"} for row in documents]
     folders = {"token_index": index, "documents": documents}
     for name, rows in folders.items():
         (tmp_path / name).mkdir()
