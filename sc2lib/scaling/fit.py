@@ -64,29 +64,28 @@ def objective(theta: np.ndarray, x: np.ndarray, y: np.ndarray, log_loss: np.ndar
     return float(value), np.array(gradient)
 
 
-def fit(runs: Runs, starts: int | None = None, first: Law | None = None) -> Law:
-    """The law of the smallest objective over all starts (None), or over the `starts` best ones and `first`."""
+def fit(runs: Runs, starts: int = 12, first: Law | None = None) -> Law:
+    """The law of the smallest objective over the `starts` best of the 36 starts (and of `first`, where given)."""
     x, y = np.log(runs.parameters), np.log(runs.tokens)
     centre = x.mean(), y.mean()
-    x, y, log_loss = x - centre[0], y - centre[1], np.log(runs.loss)
-    points = sorted((_start(a, b, x, y, runs.loss) for a, b in product(EXPONENTS, EXPONENTS)), key=lambda p: p[0])
-    thetas = [theta for _, theta in points[:starts]]
+    data = x - centre[0], y - centre[1], np.log(runs.loss)
+    thetas = [_start(a, b, *data[:2], runs.loss) for a, b in product(EXPONENTS, EXPONENTS)]
     if first is not None:
         thetas.append(_theta(first, centre))
-    found = [
-        minimize(objective, theta, (x, y, log_loss), jac=True, method="L-BFGS-B", bounds=LIMITS) for theta in thetas
-    ]
-    model, data, floor, a, b = min(found, key=lambda result: result.fun).x
-    scales = np.exp([floor, model + a * centre[0], data + b * centre[1]])
+    thetas.sort(key=lambda theta: objective(theta, *data)[0])
+    how = {"jac": True, "method": "L-BFGS-B", "bounds": LIMITS, "options": {"maxiter": 300}}
+    found = [minimize(objective, theta, data, **how) for theta in thetas[:starts]]
+    of_model, of_data, floor, a, b = min(found, key=lambda result: result.fun).x
+    scales = np.exp([floor, of_model + a * centre[0], of_data + b * centre[1]])
     return Law(*(float(value) for value in (*scales, a, b)))
     # docs: end-fit
 
 
-def _start(a: float, b: float, x: np.ndarray, y: np.ndarray, loss: np.ndarray) -> tuple[float, np.ndarray]:
-    """The misfit and theta of the best non-negative model, data and floor terms for two exponents."""
+def _start(a: float, b: float, x: np.ndarray, y: np.ndarray, loss: np.ndarray) -> np.ndarray:
+    """Theta with the best non-negative model, data and floor terms for two exponents."""
     columns = np.stack([np.exp(-a * x), np.exp(-b * y), np.ones_like(x)], axis=1) / loss[:, None]
-    constants, misfit = nnls(columns, np.ones_like(loss))
-    return misfit, np.array([*np.log(np.maximum(constants, SMALLEST)), a, b])
+    constants, _ = nnls(columns, np.ones_like(loss))
+    return np.array([*np.log(np.maximum(constants, SMALLEST)), a, b])
 
 
 def _theta(law: Law, centre: tuple[float, float]) -> np.ndarray:
@@ -119,7 +118,7 @@ class Fit:
         return float(np.sqrt(np.mean(residual**2)))
 
 
-def bootstrap(runs: Runs, samples: int = 100, seed: int = 1234, starts: int | None = None) -> Fit:
+def bootstrap(runs: Runs, samples: int = 100, seed: int = 1234, starts: int = 12) -> Fit:
     """Fit, then fit `samples` draws of as many runs with replacement; a draw of one size or one budget is redrawn."""
     law = fit(runs, starts)
     generator = np.random.Generator(np.random.Philox(seed))

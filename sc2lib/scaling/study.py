@@ -18,6 +18,7 @@ from sc2lib.training.config import DataConfig, OptimizerConfig, RunConfig, Train
 from sc2lib.training.run import run
 
 WARMUP = 0.05  # of the steps
+HEAD_SIZE = 32
 
 
 # docs: start-grid
@@ -53,15 +54,18 @@ def grid(shapes: str, budgets: str) -> list[Cell]:
 
 # docs: start-cell
 def shape(knobs: Mapping[str, Any], cell: Cell) -> ModelConfig:
-    """The profile's model at the width and depth of a cell: MLP four times as wide, heads of the profile's size."""
-    model = ModelConfig.from_knobs(knobs)
-    heads = max(1, cell.width // (model.head_size * model.num_key_value_heads)) * model.num_key_value_heads
-    return model.replace(
+    """The profile's kind of model at the width and depth of a cell: MLP four times as wide, heads of about 32."""
+    groups = knobs["num_key_value_heads"]
+    return ModelConfig(
+        vocab_size=knobs["vocabulary_size"],
         hidden_size=cell.width,
         intermediate_size=4 * cell.width,
         num_hidden_layers=cell.layers,
-        num_attention_heads=heads,
-        initializer_range=None,
+        num_attention_heads=max(1, cell.width // (HEAD_SIZE * groups)) * groups,
+        num_key_value_heads=groups,
+        max_position_embeddings=knobs["sequence_length"],
+        rope_theta=knobs["rope_theta"],
+        tie_word_embeddings=knobs["tie_word_embeddings"],
     )
 
 
@@ -96,6 +100,7 @@ def configuration(knobs: Mapping[str, Any], cell: Cell, tokens: Path, folder: Pa
             folder=str(folder),
             precision=knobs["precision"],
             threads=knobs["threads"],
+            loss_spike_nats=0.0,
             validate_every_steps=steps,
             checkpoint_every_steps=max(knobs["checkpoint_every_steps"], 100),
         ),
@@ -120,7 +125,7 @@ def study(
             "law; lower study_tokens or raise max_train_bytes"
         )
     rows = []
-    for number, cell in enumerate(sorted(cells, key=lambda cell: cell.tokens * cell.layers * cell.width**2)):
+    for number, cell in enumerate(sorted(cells, key=lambda cell: cell.tokens * cell.layers * cell.width)):
         config = configuration(knobs, cell, tokens, folder / cell.name)
         if report:
             report(f"scaling study, {cell.name}", number, len(cells))
@@ -138,7 +143,7 @@ def study(
                 "loss": [row["loss"] for row in metrics if row["split"] == "validation"][-1],
             }
         )
-    return pa.Table.from_pylist(rows)
+    return pa.Table.from_pylist(sorted(rows, key=lambda row: (row["parameters"], row["tokens"])))
     # docs: end-study
 
 
