@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from lightning.pytorch import Callback
 
+from sc2lib.corpus.fim import FILE_SEPARATOR
 from sc2lib.training.divergence import DivergenceError, SpikeRule, message
 from sc2lib.training.labels import held_out_labels
 from sc2lib.training.metrics import MetricsFile, read_metrics
@@ -57,7 +58,9 @@ class Record(Callback):
             data = config.data
             samples = range((step - config.run.log_every_steps) * data.batch_size, step * data.batch_size)
             windows = [pl_module.samples.window_of(sample) for sample in samples]
-            found = origins(windows, data.sequence_length, data.token_index, data.documents)
+            separator = pl_module.tokenizer.token_id(FILE_SEPARATOR)
+            tables = (data.token_index, data.documents, pl_module.samples.windows.tokens, separator)
+            found = origins(windows, data.sequence_length, *tables)
             raise DivergenceError(message(wrong, step, samples, found, self.newest()))
         self.loss = loss
         row = {"split": "train", "loss": loss, **progress_of(pl_module, step)}

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
@@ -23,27 +24,41 @@ class Origin:
 
 
 def origins(
-    windows: Sequence[int], length: int, token_index: str | None, documents: str | None, split: str = "train"
+    windows: Sequence[int],
+    length: int,
+    token_index: str | None,
+    documents: str | None = None,
+    tokens: np.ndarray | None = None,
+    separator: int | None = None,
 ) -> list[Origin]:
-    """The documents that lie in windows of `length` + 1 tokens of a split's file, in the order of the file.
+    """The documents that lie in windows of `length` + 1 tokens of the training file, in the order of the file.
 
     `token_index` and `documents` are the folders of those tables that chapters 09 and 08 write; without the first
-    nothing is known.
+    nothing is known. With the `tokens` of the file and the id of `<file_sep>`, only files inside the windows are named.
     """
     if token_index is None:
         return []
-    index = ds.dataset(token_index).to_table(filter=pc.field("split") == split)
-    found: list[dict] = []
-    for window in sorted(set(windows)):
-        start = window * length
+    index = ds.dataset(token_index).to_table(filter=pc.field("split") == "train")
+    rows: dict[str, dict] = {}
+    touched: dict[str, set[int]] = {}  # the files of each document that a window reads, by number
+    for start in sorted({window * length for window in windows}):
         inside = pc.and_(pc.less_equal(index["start"], start + length), pc.greater(index["end"], start))
-        found += index.filter(inside).to_pylist()
-    rows = {row["document_id"]: row for row in found}
+        for row in index.filter(inside).to_pylist():
+            rows[row["document_id"]] = row
+            if tokens is not None:
+                begin, end = max(start, row["start"]), min(start + length + 1, row["end"])
+                before = int((tokens[row["start"] : begin + 1] == separator).sum())
+                within = int((tokens[begin + 1 : end] == separator).sum())
+                numbers = range(max(0, before - 1), max(0, before - 1 + within) + 1)
+                touched.setdefault(row["document_id"], set()).update(numbers)
     paths: dict[str, tuple[str, ...]] = {}
     if documents is not None:
         known: pa.Table = ds.dataset(documents).to_table(
             columns=["document_id", "files"], filter=pc.field("document_id").isin(list(rows))
         )
         for row in known.to_pylist():
-            paths[row["document_id"]] = tuple(file["path"] for file in row["files"] or () if file["path"])
+            chosen = touched.get(row["document_id"])
+            paths[row["document_id"]] = tuple(
+                file["path"] for k, file in enumerate(row["files"] or ()) if chosen is None or k in chosen
+            )
     return [Origin(k, row["source"], row["repo_name"], paths.get(k, ())) for k, row in rows.items()]

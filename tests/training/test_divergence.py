@@ -72,6 +72,21 @@ def test_windows_are_traced_to_their_documents(corpus: Corpus, tables: dict[str,
     assert origins([0], 64, None, None) == []
 
 
+def test_only_the_files_inside_a_window_are_named(tmp_path: Path) -> None:
+    """A document of three files, the first behind the repository's name; each window of 4 reads 5 tokens."""
+    tokens = np.array([1, 7, 9, 8, 8, 8, 9, 8, 8, 8, 8, 8, 8, 9, 8, 8, 8, 8], np.uint16)  # 9 begins a file
+    row = {"document_id": "d", "split": "train", "start": 0, "end": 18, "source": "code", "repo_name": "r"}
+    files = {"document_id": "d", "files": [{"path": name} for name in "abc"]}
+    for name, table in (("index", row), ("documents", files)):
+        (tmp_path / name).mkdir()
+        pq.write_table(pa.Table.from_pylist([table]), tmp_path / name / "part-00000.parquet")
+    named = [
+        "".join(origins([window], 4, str(tmp_path / "index"), str(tmp_path / "documents"), tokens, 9)[0].paths)
+        for window in range(4)
+    ]
+    assert named == ["a", "ab", "b", "bc"]
+
+
 def test_long_lists_are_counted() -> None:
     many = [Origin(str(k), "code", None, tuple("abcde")) for k in range(20)]
     text = message("loss nan", 3, range(8, 12), many, None)
