@@ -68,6 +68,20 @@ def label_bars(rows: Sequence[LabelledLoss], average: float) -> Figure:
     return fig
 
 
+def language_curves(metrics: pa.Table, count: int = 6) -> Figure:
+    """Bits per byte of held-out text against tokens, a line for each of the `count` languages with most of it."""
+    rows = split(metrics, "language").to_pylist()
+    sizes = {row["label"]: row["targets"] for row in rows if row["bits_per_byte"] is not None}
+    fig, ax = figures.new(aspect=0.5)
+    for name in sorted(sizes, key=lambda name: (-sizes[name], name))[:count]:
+        own = [row for row in rows if row["label"] == name]
+        ax.plot([row["tokens"] for row in own], [row["bits_per_byte"] for row in own], "o-", markersize=3, label=name)
+    ax.set(xlabel="tokens", ylabel="bits per byte")
+    figures.ticks(ax.xaxis, figures.count)
+    ax.legend()
+    return fig
+
+
 def gradient_curve(metrics: pa.Table, clip: float) -> Figure:
     """Norm of the gradient before clipping against tokens."""
     train = split(metrics, "train")

@@ -8,6 +8,7 @@ from sc2lib.training.pictures import (
     difference_curves,
     gradient_curve,
     label_bars,
+    language_curves,
     loss_by_position_curves,
     loss_curve,
     running_mean,
@@ -43,3 +44,16 @@ def test_labels_are_drawn_from_the_easiest() -> None:
     assert [label.get_text() for label in ax.get_yticklabels()] == ["JSON", "C"]
     assert [bar.get_width() for bar in ax.patches] == pytest.approx([row.bits_per_byte for row in rows[::-1]])
     assert ax.yaxis_inverted() and list(ax.lines[0].get_xdata()) == [1.5, 1.5]
+
+
+def test_the_largest_languages_get_a_curve_each() -> None:
+    """Python and C have most targets; a label of sentinels only has no bits per byte."""
+    kinds = {"C": (5, 2.0), "Python": (9, 3.0), "(x)": (99, None), "Lua": (1, 4.0)}
+    rows = [
+        {"tokens": step, "split": "language", "label": name, "targets": size, "bits_per_byte": bits and bits / step}
+        for step in (1, 2)
+        for name, (size, bits) in kinds.items()
+    ]
+    axes = language_curves(pa.Table.from_pylist(rows, schema=METRICS), count=2).axes[0]
+    assert [line.get_label() for line in axes.lines] == ["Python", "C"]
+    assert axes.lines[1].get_ydata().tolist() == [2.0, 1.0]
