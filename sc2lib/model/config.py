@@ -16,6 +16,14 @@ _PRESETS: dict[str, tuple[int, int, int, int, int, float, bool, float]] = {
     "15b": (40, 6144, 24576, 48, 4, 0.01275, False, 1e5),
 }
 
+READINGS = ("paper", "released", "trained")
+
+# Where a reading departs from the paper's (section 6.1 of the sheet: V, then V2 of note a).
+_DEPARTURES: dict[tuple[str, str, str], dict[str, float]] = {
+    ("7b", "long", "released"): {"initializer_range": 0.018042},
+    ("15b", "base", "trained"): {"rope_theta": 1e4},
+}
+
 _SHAPE_KNOBS = (
     *("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads"),
     *("tie_word_embeddings", "rope_theta"),
@@ -177,18 +185,27 @@ class ModelConfig:
         return cls(vocab_size=knobs["vocabulary_size"], max_position_embeddings=knobs["sequence_length"], **shape)
 
     @classmethod
-    def preset(cls, size: str, stage: str = "base") -> "ModelConfig":
+    def preset(cls, size: str, stage: str = "base", reading: str = "paper") -> "ModelConfig":
         """One of the paper's models: size "3b", "7b" or "15b", stage "base" (4k) or "long" (16k, window 4k).
 
-        The base stage uses the RoPE base 1e5 of the paper's text for all three sizes (section 6.1, note a).
+        The sources disagree in places (`sc2lib.model.presets` lists them). `reading` "paper" is what the book
+        trains: the paper's text, and the rule behind its numbers. "released" is the `config.json` of the published
+        weights, which exists for the long stage only. "trained" is what is told of the real runs.
+
+        Raises:
+            ParameterError: no such size, stage or reading, or a base stage as released.
         """
         if size not in _PRESETS:
             raise ParameterError(f"unknown model size {size!r}; choose one of {', '.join(_PRESETS)}")
         if stage not in ("base", "long"):
             raise ParameterError(f"unknown stage {stage!r}; choose base or long")
+        if reading not in READINGS:
+            raise ParameterError(f"unknown reading {reading!r}; choose one of {', '.join(READINGS)}")
+        if (stage, reading) == ("base", "released"):
+            raise ParameterError(f"the {size} was released after the long stage only; choose stage long, or paper")
         layers, hidden, ffn, heads, groups, std, tied, long_theta = _PRESETS[size]
         long = stage == "long"
-        return cls(
+        preset = cls(
             hidden_size=hidden,
             intermediate_size=ffn,
             num_hidden_layers=layers,
@@ -200,6 +217,7 @@ class ModelConfig:
             tie_word_embeddings=tied,
             initializer_range=std,
         )
+        return preset.replace(**_DEPARTURES.get((size, stage, reading), {}))
 
     def replace(self, **changes: Any) -> "ModelConfig":
         """A copy with some fields changed, validated again."""

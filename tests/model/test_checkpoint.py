@@ -1,5 +1,8 @@
 import errno
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -167,3 +170,54 @@ def test_damaged_and_absent_files_are_named(saved):
     (folder / "config.json").unlink()
     with pytest.raises(InputError, match=r"config\.json is missing"):
         Starcoder2.from_pretrained(folder)
+
+
+MEMORY_CHILD = """
+import ctypes, json, sys
+from pathlib import Path
+import torch
+from sc2lib.model.config import ModelConfig
+from sc2lib.model.transformer import Starcoder2
+
+def grown(action):
+    ctypes.CDLL(None).malloc_trim(0)  # freed memory goes back
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    before, result, after = status("VmRSS"), action(), status("VmHWM")
+    return after - before, sum(p.numel() * p.element_size() for p in result.parameters())
+
+def status(name):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(name))
+
+folder = sys.argv[1]
+def save():
+    model.save_pretrained(folder, max_shard_bytes=60_000_000)
+    return model
+
+small = Starcoder2(ModelConfig(vocab_size=64, hidden_size=48, intermediate_size=64, num_hidden_layers=1))
+small.save_pretrained(folder)
+Starcoder2.from_pretrained(folder, dtype=torch.bfloat16)  # loads the code that loading needs
+shape = dict(vocab_size=4096, hidden_size=1024, intermediate_size=4096, num_hidden_layers=4, num_attention_heads=8)
+model = Starcoder2(ModelConfig(**shape), device="meta").to_empty(device="cpu")
+for parameter in model.parameters():
+    parameter.data.fill_(1)
+results = {"save": grown(save)}
+del model
+results["load"] = grown(lambda: Starcoder2.from_pretrained(folder))
+results["convert"] = grown(lambda: Starcoder2.from_pretrained(folder, dtype=torch.bfloat16))
+print(json.dumps(results))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the peak of memory is read from Linux")
+def test_weights_are_never_in_memory_twice(tmp_path):
+    """220 MB of weights: saving takes no copy; loading takes the model and at most two of its largest tensors."""
+    largest = 4 * 4096 * 1024
+    command = [sys.executable, "-c", MEMORY_CHILD, str(tmp_path)]
+    results = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    extra, held = results["save"]
+    assert held > 190e6 and extra < 2 * largest
+    for action, share in (("load", 1), ("convert", 0.5)):
+        grown, loaded = results[action]
+        assert loaded == share * held
+        assert grown < loaded + 2.5 * largest

@@ -56,6 +56,24 @@ def test_presets_follow_the_two_stages():
         ModelConfig.preset("3b", stage="medium")
 
 
+def test_readings_depart_where_the_sheet_says():
+    def departures(size, stage, reading):
+        paper, other = (ModelConfig.preset(size, stage, name).to_dict() for name in ("paper", reading))
+        return {name: value for name, value in other.items() if paper[name] != value}
+
+    cases = [(s, "long", r) for s in ("3b", "7b", "15b") for r in ("released", "trained")]
+    cases += [(s, "base", "trained") for s in ("3b", "7b", "15b")]
+    found = {case: changed for case in cases if (changed := departures(*case))}
+    assert found == {
+        ("7b", "long", "released"): {"initializer_range": 0.018042},
+        ("15b", "base", "trained"): {"rope_theta": 10_000.0},
+    }
+    with pytest.raises(ParameterError, match="stage long"):
+        ModelConfig.preset("3b", "base", "released")
+    with pytest.raises(ParameterError, match="paper, released, trained"):
+        ModelConfig.preset("3b", reading="recalled")
+
+
 @pytest.mark.parametrize(
     ("change", "remedy"),
     [

@@ -5,12 +5,17 @@ from sc2lib.model.parity import compare, randomise
 from sc2lib.model.transformer import Starcoder2
 
 
-def test_equal_models_compare_equal(small):
-    result = compare(small.replace(sliding_window=8), lengths=(7, 8, 9, 21), seed=3, new_tokens=5)
+@pytest.mark.parametrize("window", [None, 8])
+@pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
+@pytest.mark.parametrize("groups", [1, 2, 4], ids=["multi-query", "grouped", "multi-head"])
+def test_every_shape_equals_transformers_below_at_and_above_the_window(small, groups, tied, window):
+    """All parameters are randomised by `compare`, biases and norms too."""
+    config = small.replace(num_key_value_heads=groups, tie_word_embeddings=tied, sliding_window=window)
+    result = compare(config, lengths=(1, 7, 8, 9, 21), seed=3, new_tokens=5)
     assert result.logits < 1e-4
     assert result.loss < 1e-5
     assert result.gradient < 1e-4
-    assert result.greedy == result.new_tokens == 5
+    assert result.greedy == result.new_tokens == 25
 
 
 def test_a_wrong_window_shows(small, monkeypatch):
