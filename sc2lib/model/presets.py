@@ -101,7 +101,7 @@ DISAGREEMENTS = (
             Claim(("15b",), 0.0, "training script", "V"),
             Claim(("3b", "7b"), 0.0, "training", "R"),
         ),
-        "it was never trained with",
+        "no source tells of a run that trained with it",
     ),
 )
 
