@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 
 from sc2lib import figures
@@ -13,6 +12,7 @@ from sc2lib.model.attention_cost import AttentionCost
 from sc2lib.model.config import ModelConfig
 from sc2lib.model.online_softmax import tile_is_empty
 from sc2lib.model.transformer import rope_frequencies
+from sc2lib.model.wavelengths import wavelengths
 
 PARTS = {
     "embedding": figures.SLATE,
@@ -97,8 +97,7 @@ def parameter_bars(axes: Any, configs: Mapping[str, ModelConfig]) -> None:
 def rope_wavelengths(axes: Any, bases: Sequence[float], head_size: int, contexts: Sequence[int]) -> None:
     """Tokens in which each pair of channels turns once round, for several RoPE bases."""
     for base in bases:
-        wavelength = 2 * np.pi / rope_frequencies(head_size, base).numpy()
-        axes.plot(wavelength, label=f"θ = {base:,.0f}")
+        axes.plot(wavelengths(head_size, base), label=f"θ = {base:,.0f}")
     for context in contexts:
         axes.axhline(context, color=figures.GREY, linestyle="--", linewidth=1)
         axes.text(0, context * 1.15, f"{context:,} tokens", fontsize=8)
@@ -180,8 +179,3 @@ def _rectangle(corner: tuple[float, float], width: float, height: float, color: 
     from matplotlib.patches import Rectangle
 
     return Rectangle(corner, width, height, facecolor=color, alpha=0.35, edgecolor=color, linewidth=0.8)
-
-
-def turned_pairs(base: float, head_size: int, length: int) -> int:
-    """Pairs of channels that turn at least once round within `length` tokens."""
-    return int((rope_frequencies(head_size, base) * length >= 2 * torch.pi).sum())

@@ -1,6 +1,7 @@
 """Figures of a training run."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 from sc2lib import figures
 from sc2lib.training.config import TrainingConfig
 from sc2lib.training.positions import binned
+from sc2lib.training.retrieval import Gain
 from sc2lib.training.validation import LabelledLoss
 
 
@@ -93,31 +95,57 @@ def gradient_curve(metrics: pa.Table, clip: float) -> Figure:
     return fig
 
 
-def loss_by_position_curves(losses: Mapping[str, np.ndarray], edges: np.ndarray, mark: int) -> Figure:
-    """Mean loss of each entry's windows, [windows, T], over the position ranges between `edges`; a line at `mark`."""
-    fig, ax = figures.new(aspect=0.55)
-    middle = np.sqrt(np.maximum(edges[:-1], 1) * edges[1:])
+def loss_by_position_curves(losses: Mapping[str, np.ndarray], edges: np.ndarray, *marks: int) -> Figure:
+    """Mean loss of each entry's windows, [windows, T], over the position ranges between `edges`; lines at `marks`."""
+    fig, ax = _against_tokens("position in the window, tokens", "loss, nats per token", *marks)
     for name, values in losses.items():
-        ax.semilogx(middle, binned(values, edges)[0], "o-", markersize=3, label=name)
-    ax.axvline(mark, color=figures.GREY, linestyle=":")
-    ax.set(xlabel="position in the window, tokens", ylabel="loss, nats per token")
-    figures.ticks(ax.xaxis, figures.number)
+        ax.plot(_middles(edges), binned(values, edges)[0], "o-", markersize=3, label=name)
     ax.legend()
     return fig
 
 
-def difference_curves(differences: Mapping[str, np.ndarray], edges: np.ndarray, mark: int) -> Figure:
+def difference_curves(differences: Mapping[str, np.ndarray], edges: np.ndarray, *marks: int) -> Figure:
     """Paired differences of loss, [windows, T], by position, with bars of two standard errors over windows."""
-    fig, ax = figures.new(aspect=0.55)
-    middle = np.sqrt(np.maximum(edges[:-1], 1) * edges[1:])
+    fig, ax = _against_tokens("position in the window, tokens", "difference in loss, nats per token", *marks)
+    ax.axhline(0, color=figures.GREY, linewidth=0.8)
     for index, (name, values) in enumerate(differences.items()):
         mean, error = binned(values, edges)
         shift = 1 + 0.03 * (index - len(differences) / 2)
-        ax.errorbar(middle * shift, mean, 2 * error, fmt="o-", markersize=3, linewidth=1.2, elinewidth=0.8, label=name)
-    ax.set_xscale("log")
-    ax.axhline(0, color=figures.GREY, linewidth=0.8)
-    ax.axvline(mark, color=figures.GREY, linestyle=":")
-    ax.set(xlabel="position in the window, tokens", ylabel="difference in loss, nats per token")
-    figures.ticks(ax.xaxis, figures.number)
+        _error_bars(ax, _middles(edges) * shift, mean, error, name)
     ax.legend()
     return fig
+
+
+def gain_curves(forms: Mapping[str, Mapping[str, Sequence[Gain]]], *marks: int) -> Figure:
+    """Gain from a needle by distance, a panel for each form and a line for each model of it; lines at `marks`."""
+    fig, axes = _against_tokens("distance, tokens", "gain, nats per token", *marks, columns=len(forms))
+    for ax, (form, models) in zip(np.atleast_1d(axes), forms.items(), strict=True):
+        ax.axhline(0, color=figures.GREY, linewidth=0.8)
+        ax.set_title(form)
+        for index, (name, found) in enumerate(models.items()):
+            middle = np.sqrt([gain.low * gain.high for gain in found]) * (1 + 0.06 * (index - len(models) / 2))
+            _error_bars(ax, middle, [gain.mean for gain in found], np.array([gain.error for gain in found]), name)
+    np.atleast_1d(axes)[-1].legend()
+    return fig
+
+
+def _against_tokens(label: str, value: str, *marks: int, columns: int = 1) -> tuple[Figure, Any]:
+    """Axes with tokens on a logarithmic scale below and dotted lines at `marks`."""
+    fig, axes = figures.new(aspect=0.55 if columns == 1 else 0.9, columns=columns, sharey=True)
+    for ax in np.atleast_1d(axes):
+        ax.set(xscale="log", xlabel=label)
+        for mark in marks:
+            ax.axvline(mark, color=figures.GREY, linestyle=":")
+        figures.ticks(ax.xaxis, figures.number)
+    np.atleast_1d(axes)[0].set_ylabel(value)
+    return fig, axes
+
+
+def _middles(edges: np.ndarray) -> np.ndarray:
+    middles: np.ndarray = np.sqrt(np.maximum(edges[:-1], 1) * edges[1:])
+    return middles
+
+
+def _error_bars(ax: Any, x: np.ndarray, mean: Any, error: np.ndarray, name: str) -> None:
+    """Points with bars of two standard errors."""
+    ax.errorbar(x, mean, 2 * error, fmt="o-", markersize=3, linewidth=1.2, elinewidth=0.8, label=name)

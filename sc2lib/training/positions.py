@@ -10,7 +10,7 @@ import pyarrow as pa
 import torch
 
 from sc2lib.model.config import ModelConfig
-from sc2lib.model.transformer import Starcoder2, rope_frequencies
+from sc2lib.model.transformer import Starcoder2
 from sc2lib.training.machine import settings
 from sc2lib.training.validation import ValidationWindows, autocast, window_losses
 
@@ -75,18 +75,16 @@ def in_words(difference: float, error: float) -> str:
     # docs: end-paired
 
 
-# docs: start-wavelengths
-def wavelengths(head_size: int, theta: float) -> np.ndarray:
-    """Tokens after which each pair of channels has turned once: 2π · theta^(2i/D), [D/2]."""
-    frequencies: torch.Tensor = rope_frequencies(head_size, theta)
-    lengths: np.ndarray = 2 * math.pi / frequencies.double().numpy()
-    return lengths
-    # docs: end-wavelengths
-
-
-def largest_angles(head_size: int, theta: float, length: int) -> np.ndarray:
-    """The largest angle in turns that each pair reaches between two tokens of a sequence of `length`, [D/2]."""
-    return (length - 1) / wavelengths(head_size, theta)
+# docs: start-reach
+@torch.no_grad()
+def measured_reach(model: Starcoder2, tokens: np.ndarray) -> int:
+    """How many tokens the first one of `tokens`, [T], reaches: the last position that changes when it does."""
+    tokens_BT = torch.from_numpy(tokens.astype(np.int64)).repeat(2, 1)
+    tokens_BT[1, 0] = (tokens_BT[1, 0] + 1) % model.config.vocab_size
+    # One sequence at a time: a batch could round its rows differently.
+    x_TE, other_TE = (model.hidden(tokens_T[None])[0] for tokens_T in tokens_BT)
+    return int((x_TE != other_TE).any(dim=1).nonzero().max())
+    # docs: end-reach
 
 
 def measured_losses(

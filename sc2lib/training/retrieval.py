@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 import torch.nn.functional as F
@@ -150,3 +151,15 @@ def gains(table: pa.Table, ranges: Sequence[tuple[int, int]]) -> list[Gain]:
             shares = (float(found[own].mean()), float(guessed[own].mean()))
             result.append(Gain(low, high, count, float(gain[own].mean()), error, *shares))
     return result
+
+
+def gains_by_form(table: pa.Table, ranges: Sequence[tuple[int, int]]) -> dict[str, dict[str, list[Gain]]]:
+    """`gains` of every form of needle and every model, in the order of the table."""
+    models = pc.unique(table["model"]).to_pylist()
+    return {
+        form: {
+            name: gains(table.filter((pc.field("form") == form) & (pc.field("model") == name)), ranges)
+            for name in models
+        }
+        for form in pc.unique(table["form"]).to_pylist()
+    }

@@ -24,8 +24,3 @@ def test_costs_are_drawn_for_the_named_back_ends() -> None:
     assert time.lines[0].get_ydata() == pytest.approx([64, 128, 256])
     assert memory.lines[0].get_ydata() == pytest.approx([640, 1280, 2560])
     assert len(time.lines) == len(memory.lines) == 2
-
-
-@pytest.mark.parametrize(("base", "turned"), [(1.0, 4), (1e12, 1)])
-def test_pairs_that_turn_are_counted(base: float, turned: int) -> None:
-    assert pictures.turned_pairs(base, head_size=8, length=7) == turned

@@ -6,6 +6,7 @@ from sc2lib import figures
 from sc2lib.training.metrics import METRICS
 from sc2lib.training.pictures import (
     difference_curves,
+    gain_curves,
     gradient_curve,
     label_bars,
     language_curves,
@@ -13,6 +14,7 @@ from sc2lib.training.pictures import (
     loss_curve,
     running_mean,
 )
+from sc2lib.training.retrieval import Gain
 from sc2lib.training.validation import LabelledLoss
 
 
@@ -35,7 +37,18 @@ def test_figures_are_drawn() -> None:
     losses = np.random.default_rng(0).normal(5, 1, (6, 32))
     edges = np.array([0, 4, 16, 32])
     assert len(loss_by_position_curves({"a": losses, "b": losses}, edges, 16).axes[0].lines) == 3
+    assert len(loss_by_position_curves({"a": losses}, edges, 8, 16).axes[0].lines) == 3
     assert len(difference_curves({"a": losses}, edges, 16).axes[0].lines) == 3
+
+
+def test_gains_are_drawn_at_the_middle_of_their_distances() -> None:
+    gains = [Gain(32, 64, 9, 0.5, 0.1, 0.0, 0.0), Gain(64, 128, 9, 0.25, 0.05, 0.0, 0.0)]
+    names, planted = gain_curves({"names": {"one": gains, "two": gains[:1]}, "planted": {"one": gains}}, 40).axes
+    assert [ax.get_title(loc="left") for ax in (names, planted)] == ["names", "planted"]
+    (line,) = (box.lines[0] for box in planted.containers)
+    assert list(line.get_ydata()) == [0.5, 0.25]
+    assert [low.low < x < low.high for low, x in zip(gains, line.get_xdata(), strict=True)] == [True, True]
+    assert len(names.containers) == 2 and list(names.lines[0].get_xdata()) == [40, 40]
 
 
 def test_labels_are_drawn_from_the_easiest() -> None:

@@ -10,13 +10,12 @@ from sc2lib.training.positions import (
     LOSS_BY_POSITION,
     binned,
     in_words,
-    largest_angles,
     loss_by_position,
     measured_losses,
+    measured_reach,
     paired_difference,
     position_bins,
     reshaped,
-    wavelengths,
     write_losses,
 )
 from sc2lib.training.validation import ValidationWindows
@@ -27,23 +26,6 @@ def model() -> Starcoder2:
     torch.manual_seed(0)
     shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
     return Starcoder2(ModelConfig(vocab_size=64, max_position_embeddings=32, **shape))
-
-
-def test_wavelengths() -> None:
-    lengths = wavelengths(64, 1e5)
-    assert len(lengths) == 32 and lengths[0] == pytest.approx(2 * np.pi)
-    assert lengths[-1] == pytest.approx(2 * np.pi * 1e5 ** (62 / 64), rel=1e-5)
-    assert largest_angles(64, 1e5, 513) == pytest.approx(512 / lengths)
-
-
-@torch.no_grad()
-def test_angles_say_how_a_pair_turns(model: Starcoder2) -> None:
-    """A pair's first channel returns after its wavelength: cos(2π · n / wavelength)."""
-    from sc2lib.model.transformer import rope
-
-    cos, _ = rope(torch.arange(200)[None], 8, 1e5)
-    expected = np.cos(2 * np.pi * np.arange(200)[:, None] / wavelengths(8, 1e5))
-    assert np.allclose(cos.squeeze().numpy(), expected, atol=1e-4)
 
 
 @torch.no_grad()
@@ -100,3 +82,13 @@ def test_measured_losses_repeat_and_obey_the_cut(model: Starcoder2, tmp_path: Pa
     write_losses(tmp_path / "cut.npy", model, windows, 1, "32-true", cut=8)
     assert np.array_equal(np.load(tmp_path / "cut.npy"), cut)
     assert np.abs(whole[:, 8:] - cut[:, 8:]).max() > 1e-3
+
+
+def test_the_reach_is_that_of_the_window_in_every_layer(model: Starcoder2) -> None:
+    """`layers` x (window - 1) tokens; all of them when nothing limits it."""
+    tokens = np.arange(64) % 60
+    for layers, window in ((1, 8), (2, 1), (2, 8), (2, 9), (3, 12)):
+        torch.manual_seed(layers)
+        config = model.config.replace(num_hidden_layers=layers, sliding_window=window, max_position_embeddings=64)
+        assert measured_reach(Starcoder2(config), tokens) == layers * (window - 1)
+    assert measured_reach(reshaped(model, model.config.replace(max_position_embeddings=64)), tokens) == 63

@@ -1,0 +1,70 @@
+"""Tables of the long-context chapter: the numbers in their cells."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sc2lib.model.config import ModelConfig
+from sc2lib.tokenizer.encoding import Tokenizer
+from sc2lib.training.context_tables import (
+    angle_table,
+    context_gain_table,
+    difference_table,
+    gain_table,
+    needle_counts,
+    needle_table,
+    perplexity_table,
+    window_table,
+)
+from sc2lib.training.needles import Probe
+from sc2lib.training.retrieval import Gain
+from tests.training.conftest import Corpus
+
+
+def cells(table: Any) -> list[list[str]]:
+    """The rows of a Markdown table, without header and rule."""
+    return [[cell.strip() for cell in line.strip("| ").split("|")] for line in table.data.splitlines()[2:]]
+
+
+@pytest.fixture
+def losses() -> dict[str, np.ndarray]:
+    steps = np.array([[1.0, 1.0, 2.0, 2.0], [1.0, 3.0, 2.0, 4.0]])
+    return {"one": steps, "two": steps + np.array([[0.5], [0.7]])}
+
+
+def test_perplexity_is_the_exponential_of_the_mean_loss(losses: dict[str, np.ndarray]) -> None:
+    assert cells(perplexity_table(losses, [0, 2, 4]))[0] == ["one", f"{np.exp(1.5):.1f}", f"{np.exp(2.5):.1f}"]
+
+
+def test_differences_and_gains_are_paired(losses: dict[str, np.ndarray]) -> None:
+    assert cells(difference_table(losses, losses["one"], 2)) == [
+        ["one", "+0.000 ± 0.000", "no clear difference"],
+        ["two", "+0.600 ± 0.200", "higher"],
+    ]
+    pieces = {"one": losses["one"], "two": losses["two"] + 0.25}
+    assert cells(context_gain_table(losses, pieces, 2)) == [
+        ["one", "2.000", "1.500", "2.500", "+0.000 ± 0.000"],
+        ["two", "2.600", "2.100", "3.100", "+0.250 ± 0.000"],
+    ]
+
+
+def test_windows_keep_less_and_reach_further_than_one_layer() -> None:
+    row = cells(window_table({"3B": ModelConfig.preset("3b", "long")}))[0]
+    assert row[:3] == ["3B", "16,384", "4,096"] and row[3] == "0.44" and row[-1] == "123k"
+    angles = cells(angle_table([("near", 512, 1e5), ("far", 2048, 1e5)], 32))
+    assert [row[:2] for row in angles] == [["near", "512"], ["far", "2,048"]]
+    assert float(angles[1][4]) == pytest.approx(2047 / 511 * float(angles[0][4]), rel=1e-3)
+
+
+def test_needles_and_gains_are_listed(corpus: Corpus) -> None:
+    tokenizer = Tokenizer.load(corpus.tokenizer)
+    answer, other = tokenizer.encode_array("12"), tokenizer.encode_array("34")
+    context = tokenizer.encode_segments([(None, "x = 12\n"), ("<file_sep>", "y = ")])
+    probe = Probe("a", context, int(np.flatnonzero(context == answer[0])[0]), answer, other)
+    (row,) = cells(needle_table({"planted": [probe]}, tokenizer))
+    assert row[0] == "planted" and row[1] == str(probe.distance) and row[3:] == ["`'12'`", "`'34'`"]
+    assert cells(needle_counts({"planted": [probe, probe]}, tokenizer)) == [["planted", "2", "1", "2"]]
+    gains = {"before": [Gain(32, 64, 9, 0.5, 0.1, 0.25, 0.0)], "after": [Gain(32, 64, 9, 0.7, 0.1, 0.5, 0.0)]}
+    expected = ["names", "32 to 64", "9", "+0.5000 ± 0.2000", "+0.7000 ± 0.2000", "25% / 50%"]
+    assert cells(gain_table({"names": gains})) == [expected]
