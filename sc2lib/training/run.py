@@ -2,8 +2,7 @@
 
 A notebook's kernel counts as interactive for Lightning, which then refuses more than one device; so does good
 sense, because a kernel that owns a process group cannot be restarted. `run` therefore starts ``torchrun`` on
-``python -m sc2lib.training`` and follows the metrics. In the script of a Slurm job it starts ``srun`` instead, on one
-device as well, because Slurm signals the tasks of its steps and not a notebook's kernel.
+``python -m sc2lib.training`` and follows the metrics. In the script of a Slurm job it starts ``srun`` instead.
 """
 
 import ctypes
@@ -111,7 +110,7 @@ def run(config: TrainingConfig, report: Report | None = None) -> TrainingRun:
         return result
     result.folder.mkdir(parents=True, exist_ok=True)
     config.save(result.folder / "training.json")
-    if config.run.world == 1 and not slurm.in_job_script():
+    if config.run.world == 1:
         train(config, report)
     else:
         _launch(config, report)
