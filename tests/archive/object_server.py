@@ -16,6 +16,7 @@ class ObjectServer:
         self.asked: Counter[str] = Counter()
         self.at_once, self.most_at_once = 0, 0
         self._lock = threading.Lock()
+        self._accompanied = threading.Event()
         owner = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -25,6 +26,8 @@ class ObjectServer:
                 with owner._lock:
                     owner.at_once += 1
                     owner.most_at_once = max(owner.at_once, owner.most_at_once)
+                    if owner.at_once > 1:
+                        owner._accompanied.set()
                 try:
                     self.answer(self.path.removeprefix("/content/"))
                 finally:
@@ -38,6 +41,8 @@ class ObjectServer:
                 body = owner.objects.get(name)
                 if trouble.isdigit() or body is None:
                     return self.send(int(trouble or 404), b"<Error/>", 8)
+                if trouble == "wait for another":
+                    owner._accompanied.wait(timeout=30)
                 if trouble == "hang up":
                     self.close_connection = True
                     return None

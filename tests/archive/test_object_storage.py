@@ -72,6 +72,7 @@ def test_a_bomb_is_unpacked_no_further_than_announced(server: ObjectServer) -> N
 def test_order_is_kept_and_concurrency_bounded(server: ObjectServer) -> None:
     texts = [b"%d\n" % number for number in range(200)]
     names = [server.put(text) for text in texts]
+    server.troubles[names[0]] = ["wait for another"]
     reader = ObjectStorage(server.url)
     assert list(reader.read_many(wanted(name, text) for name, text in zip(names, texts))) == texts
     assert 1 < server.most_at_once <= CONNECTIONS
