@@ -94,8 +94,9 @@ def report(rows: Sequence[Row]) -> str:
     lines = [f"{rows[0]['benchmark']}: {rows[0]['what']} ({rows[0]['amount']:,.6g} {rows[0]['unit']})"]
     for row in rows:
         label = f"{row['contender']} {row['version'] or ''}".strip()
+        rate = f"{row['rate']:,.0f}" if row["rate"] >= 1000 else f"{row['rate']:.4g}"
         lines.append(
-            f"  {label:32s} {row['seconds']:10.3f} s  {row['rate']:14,.4g} {row['unit']}/s"
+            f"  {label:32s} {row['seconds']:10.3f} s  {rate:>14s} {row['unit']}/s"
             f"  {row['peak_memory_bytes'] / 2**20:7,.0f} MiB  {row['ratio']:8.2f} x our time"
         )
     return "\n".join(lines)
