@@ -22,9 +22,10 @@ import pyarrow.parquet as pq
 from benchmarks.harness import compare, report
 
 WORKER = Path(__file__).with_name("near_duplicates_worker.py")
-FAST_BYTES, SLOW_BYTES = 250 * 10**6, 40 * 10**6  # start-up must not decide
+SAMPLE_BYTES = 250 * 10**6  # start-up must not decide
 CURVE = (50 * 10**6, 500 * 10**6, 5 * 10**9)
 IDENTIFIER = re.compile(r"[A-Za-z_]\w{3,}")
+SKETCHERS = ("daft", "rensa", "datasketch")
 PEERS = {"daft": "daft", "datasketch": "datasketch", "rensa": "rensa", "text-dedup": "text_dedup"}
 
 
@@ -40,13 +41,12 @@ def main(corpus: Path, repeats: int, peer_python: str | None = None, largest: in
 
 
 def _signatures(corpus: Path, repeats: int, peer: str, peers: list[str], folder: Path) -> None:
-    for size, names in ((FAST_BYTES, ("daft", "rensa")), (SLOW_BYTES, ("datasketch",))):
-        source = folder / "signatures.parquet"
-        amount = write_sample(corpus, source, size)
-        contenders = {"sc2lib": _command(sys.executable, "ours", source, folder, 1)}
-        contenders |= {name: _command(peer, name, source, folder, 1) for name in names if name in peers}
-        what = f"text to signature of 256 positions, one core, start-up included, {size / 1e6:,.0f} MB"
-        print(report(compare("near_duplicates", "04", what, "MB", amount / 1e6, contenders, repeats)))
+    source = folder / "signatures.parquet"
+    amount = write_sample(corpus, source, SAMPLE_BYTES)
+    contenders = {"sc2lib": _command(sys.executable, "ours", source, folder, 1)}
+    contenders |= {name: _command(peer, name, source, folder, 1) for name in SKETCHERS if name in peers}
+    what = "text to signature of 256 positions, one core, start-up included"
+    print(report(compare("near_duplicates", "04", what, "MB", amount / 1e6, contenders, repeats)))
 
 
 def _whole(corpus: Path, repeats: int, peer: str, peers: list[str], folder: Path) -> None:

@@ -22,6 +22,7 @@ LITGPT = "SC2_LITGPT_PYTHON"
 VOCABULARY = 8192
 SHAPES = {"2 x 128": (2, 128, 4, 2), "6 x 256": (6, 256, 8, 2)}  # layers, width, heads, key-value heads
 LENGTH, BATCH, STEPS = 1024, 4, 16
+LOADED_STEPS = 100
 LONG, WINDOW, LONG_STEPS = 8192, 1024, 6
 
 # One change per rung, each on top of those before it.
@@ -46,7 +47,7 @@ def main(corpus: Path, repeats: int) -> None:
     long = job(tokens, "6 x 256", length=LONG, batch=1, steps=LONG_STEPS, window=WINDOW)
     _peers(f"6 x 256, {LONG:,} tokens, window {WINDOW:,}", long, repeats, None)
     _ladder(job(tokens, "6 x 256", steps=STEPS // 2), repeats)
-    save_quality("training_loader", [loader_share(corpus)])
+    save_quality("training_loader", [loader_share(corpus, shape) for shape in SHAPES])
 
 
 def job(tokens: str, shape: str, length: int = LENGTH, batch: int = BATCH, steps: int = STEPS, **more: object) -> Job:
@@ -92,8 +93,11 @@ def _ladder(last: Job, repeats: int) -> None:
     print(report(compare("training", "12", what, "tokens", amount, work, repeats)), flush=True)
 
 
-def loader_share(corpus: Path) -> dict[str, object]:
-    """What the samples of a step cost (reading, FIM, tensors) over what the step itself took, in the laptop's shape."""
+def loader_share(corpus: Path, shape: str) -> dict[str, object]:
+    """What the samples of a step cost (reading, FIM, tensors) over what the step itself took.
+
+    The samples are the first LOADED_STEPS of a run, so the tokenizer meets most words for the first time.
+    """
     from sc2lib.corpus.fim import FimRates
     from sc2lib.tokenizer.encoding import Tokenizer
     from sc2lib.training.data import MicroBatches, TokenWindows, TrainingSamples, training_loader
@@ -102,16 +106,15 @@ def loader_share(corpus: Path) -> dict[str, object]:
     tokenizer = Tokenizer.load(folder / "tokenizer.json")
     samples = TrainingSamples(TokenWindows(folder / "train.bin", LENGTH), tokenizer, FimRates(), seed=1)
     batches = iter(training_loader(samples, MicroBatches(BATCH, BATCH)))
-    next(batches)
     started = time.perf_counter()
-    for _ in range(STEPS):
+    for _ in range(LOADED_STEPS):
         next(batches)
-    loading = time.perf_counter() - started
-    work = job(str(folder / "train.bin"), "2 x 128")
+    loading = (time.perf_counter() - started) / LOADED_STEPS
+    work = job(str(folder / "train.bin"), shape)
     worker.ours(replace(work, steps=2))
     started = time.perf_counter()
     worker.ours(work)
-    training = time.perf_counter() - started
+    training = (time.perf_counter() - started) / STEPS
     share = loading / (loading + training)
-    print(f"data loader, 2 x 128, {LENGTH:,} tokens: {share:.2%} of a step", flush=True)
-    return {"name": f"loader's share of a step, 2 x 128, {LENGTH:,} tokens", "share": share}
+    print(f"data loader, {shape}, {LENGTH:,} tokens: {share:.2%} of a step", flush=True)
+    return {"name": f"loader's share of a step, {shape}, {LENGTH:,} tokens", "share": share}

@@ -67,7 +67,7 @@ class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
     def window_of(self, sample: int) -> int:
         """The window that a sample reads: each once an epoch, in another order every epoch."""
         epoch, position = divmod(sample, len(self.windows))
-        return int(self._permutation(epoch)(np.array([position]))[0])
+        return self._permutation(epoch)(position)
 
     def __getitem__(self, sample: int) -> tuple[Tensor, Tensor]:
         tokens = self.windows[self.window_of(sample)]
