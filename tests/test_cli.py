@@ -60,3 +60,16 @@ def test_doctor_names_the_machine_and_what_it_can_run(capsys):
 def test_settings_refuse_a_value_that_is_no_yaml_scalar_of_the_type():
     with pytest.raises(ParameterError, match="give a value of type int"):
         settings(["seed=[1]"])
+
+
+def test_ctrl_c_is_answered_while_the_command_is_still_being_imported(monkeypatch, capsys):
+    class Interrupted:
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            if name == "sc2lib.cli.commands":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "sc2lib.cli.commands", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupted, *sys.meta_path])
+    assert main(["status"]) == 130
+    assert "goes on where this one stopped" in capsys.readouterr().err

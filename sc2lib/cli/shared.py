@@ -10,7 +10,7 @@ from sc2lib.errors import ParameterError
 from sc2lib.workflow import profiles, stopping
 from sc2lib.workflow.run_directory import RunDirectory
 
-OK, FAILED, USAGE, STOPPED, INTERRUPTED = 0, 1, 2, stopping.STOPPED, 130
+OK, FAILED, USAGE, STOPPED = 0, 1, 2, stopping.STOPPED
 
 # What add_subparsers returns; argparse has no public name for it.
 Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
