@@ -172,7 +172,7 @@ def attention_cost_curves(costs: Mapping[str, Sequence[AttentionCost]], names: M
         ax.minorticks_off()
         ax.set_xticks(lengths[::2], [f"{length:,}" for length in lengths[::2]])
     figures.ticks(axes[1].yaxis, figures.size)
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(names))
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=-(-len(names) // 2))
     return fig
 
 

@@ -59,10 +59,11 @@ def optimum_lines(fitted: Fit, flops: np.ndarray) -> Figure:
     best = np.array([fitted.law.best(float(budget))[0] for budget in flops])
     low, high = fitted.band(lambda law: np.array([law.best(float(budget))[0] for budget in flops]))
     ax.plot(6 * runs.parameters * runs.tokens, runs.parameters, "o", color=figures.GREY, label="runs")
-    ax.plot(flops, best, color=figures.BLUE, label="best for the budget, fitted here")
+    inside = runs.parameters.min() / 30, runs.parameters.max() * 30
+    where = ", below the picture" if best.max() < inside[0] else ", above the picture" if best.min() > inside[1] else ""
+    ax.plot(flops, best, color=figures.BLUE, label=f"best for the budget, fitted here{where}")
     ax.fill_between(flops, low, high, color=figures.BLUE, alpha=0.15, linewidth=0)
     ax.plot(flops, np.sqrt(flops / 120), color=figures.ORANGE, linestyle="--", label="20 tokens per parameter")
-    inside = runs.parameters.min() / 30, runs.parameters.max() * 30
     ax.set(xscale="log", yscale="log", ylim=inside, xlabel="budget 6ND, FLOPs", ylabel="parameters")
     figures.ticks(ax.yaxis, figures.count)
     ax.legend(fontsize=9)

@@ -1,6 +1,7 @@
 """The plan of a run on a cluster: does it fit, how long, what does it cost. Every number carries its source."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import groupby
@@ -313,11 +314,9 @@ def headline(cluster: Cluster, layout: Layout) -> str:
 
 def table(lines: Sequence[Quantity]) -> Any:
     """The plan as a table for a notebook."""
-    return figures.table(
-        ["", "quantity", "value", "formula"],
-        [[line.group, line.name, line.shown, line.source] for line in lines],
-        "llrl",
-    )
+    marked = [re.sub(r"--[a-z][a-z ]*$", r"`\g<0>`", line.source) for line in lines]  # an option is code
+    rows = [[line.group, line.name, line.shown, source] for line, source in zip(lines, marked)]
+    return figures.table(["", "quantity", "value", "formula"], rows, "llrl")
 
 
 def report(cluster: Cluster, layout: Layout, lines: Sequence[Quantity]) -> str:

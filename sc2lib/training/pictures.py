@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from sc2lib import figures
 from sc2lib.training.config import TrainingConfig
@@ -91,7 +92,10 @@ def gradient_curve(metrics: pa.Table, clip: float) -> Figure:
     ax.semilogy(train["tokens"].to_numpy(), train["grad_norm"].to_numpy(), linewidth=0.9)
     ax.axhline(clip, color=figures.GREY, linestyle=":")
     ax.set(xlabel="tokens", ylabel="norm of the gradient")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_minor_locator(NullLocator())
     figures.ticks(ax.xaxis, figures.count)
+    figures.ticks(ax.yaxis, figures.number)
     return fig
 
 

@@ -1,8 +1,8 @@
 """One process at a time in a run directory; the processes it starts may join it."""
 
 import fcntl
-import json
 import os
+import platform
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -43,7 +43,7 @@ class RunLock:
                 f"{self.run_dir} is in use by {owner}; wait for it, stop it, or choose another --run-dir"
             ) from error
         file.truncate(0)
-        file.write(json.dumps({"pid": os.getpid()}))
+        file.write(f"process {os.getpid()} on {platform.node()}")
         file.flush()
         self._file = file
         os.environ[VARIABLE] = str(self.run_dir)

@@ -20,7 +20,7 @@ def test_a_second_process_is_refused_and_told_who_holds_the_run(tmp_path):
     holder = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     try:
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(RunDirectoryError, match=rf"in use by .*{holder.pid}.*another --run-dir"):
+        with pytest.raises(RunDirectoryError, match=rf"in use by process {holder.pid} on .*another --run-dir"):
             RunLock(tmp_path).acquire()
     finally:
         holder.kill()
