@@ -37,14 +37,13 @@ def longest_matches(matches: pa.Table, count: int) -> list[dict[str, Any]]:
     return list(first.values())[:count]
 
 
-def described(row: Mapping[str, Any]) -> tuple[str, str, int, str, str]:
-    """A MATCHES row for a reader: file, lines, tokens, licence and identifier."""
+def described(row: Mapping[str, Any]) -> tuple[str, str, int, str]:
+    """A MATCHES row for a reader: file and identifier, lines, tokens and licence."""
     return (
-        f"{row['repo_name']} {row['path']}",
+        f"{row['repo_name']} {row['path']}<br>`{row['swhid']}`",
         f"{row['first_line']}–{row['last_line']}",
         row["tokens"],
         ", ".join(row["licenses"]) or row["license_type"],
-        f"`{row['swhid']}`",
     )
 
 

@@ -64,7 +64,7 @@ def test_the_longest_match_of_each_query_comes_first():
     table = pa.Table.from_pylist([dict(zip(shown, place)) | rest for place in places], MATCHES)
     found = longest_matches(table, 2)
     assert [(row["query"], row["path"]) for row in found] == [("b", "/3"), ("a", "/1")]
-    assert described(found[0]) == ("r /3", "3–9", 50, "no_license", "`swh:1:cnt:0`")
+    assert described(found[0]) == ("r /3<br>`swh:1:cnt:0`", "3–9", 50, "no_license")
     assert longest_matches(MATCHES.empty_table(), 2) == []
 
 
