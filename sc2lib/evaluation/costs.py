@@ -57,7 +57,7 @@ def described(row: Mapping[str, Any]) -> tuple[Any, ...]:
     """A COSTS row for a reader: stage, time, share, peak memory, files, rows and bytes written."""
     time, share = figures.duration(row["wall_seconds"]), figures.percent(row["share"])
     memory, written = (figures.size(row[name]) for name in ("peak_memory_bytes", "bytes"))
-    return row["stage"], time, share, memory, row["files"], row["rows"], written
+    return row["stage"].replace("_", " "), time, share, memory, row["files"], row["rows"], written
 
 
 def rates(manifests: Mapping[str, Manifest]) -> pa.Table:

@@ -1,5 +1,6 @@
 """The runner: executes the notebooks of a chain with papermill, one after another, and skips what is up to date."""
 
+import logging
 import os
 import re
 import sys
@@ -179,6 +180,8 @@ def _execute(
             f"(sc2 doctor shows what is free, fewer workers need less); the same command goes on where it stopped"
         ) from error
     except KeyboardInterrupt:
+        # The cell that was running fails as well; asyncio would print its whole traceback when nobody asks for it.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         if stopping.requested():
             raise StoppedError(f"{title}: {stopping.ADVICE}") from None
         raise
