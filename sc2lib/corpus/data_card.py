@@ -57,17 +57,19 @@ def card(run: Path, folder: str, contact: str | None = None) -> str:
             f"{folder}/documents",
         )
         removed = []
-        for stage in _removing(run):
+        for stage in _removing(run, folder):
             reasons = f"SELECT reason, count(*) FROM {files} GROUP BY 1 ORDER BY 2 DESC, 1"
             removed += [(stage, reason, count) for reason, count in rows(reasons, f"{stage}/removed")]
     number, size, repositories, known = totals
-    count = sum(row[2] for row in documents)
+    count, written = (sum(row[column] for row in documents) for column in (2, 3))
+    capped = sum(row[2] for row in removed if row[0] == folder)
+    less = f", less {capped:,} that a cap on their language left out" if capped else ""
     parts = [
         _header(count),
         "# Data card\n",
-        f"{number:,} files ({size:,} bytes) of {repositories:,} repositories in {known:,} languages, as {count:,} "
-        "documents for training a code model. Made by the StarCoder2 book (`sc2 run`) the way The Stack v2 was made; "
-        "it is no part of The Stack v2.\n",
+        f"{count:,} documents ({written:,} bytes) for training a code model, made from the {number:,} files "
+        f"({size:,} bytes) of {repositories:,} repositories in {known:,} languages that passed all filters{less}. "
+        "Made by the StarCoder2 book (`sc2 run`) the way The Stack v2 was made; it is no part of The Stack v2.\n",
         "```python",
         "from datasets import load_dataset",
         'documents = load_dataset("FOLDER", "documents")  # FOLDER: where this card lies',
@@ -114,8 +116,8 @@ def _header(count: int) -> str:
     return f"---\n{yaml.safe_dump(header, sort_keys=False)}---\n"
 
 
-def _removing(run: Path) -> list[str]:
-    stages = sorted(path.parent.name for path in run.glob("0[1-6]_*/removed"))
+def _removing(run: Path, folder: str) -> list[str]:
+    stages = [*sorted(path.parent.name for path in run.glob("0[1-6]_*/removed")), folder]
     return [stage for stage in stages if any((run / stage / "removed").glob("*.parquet"))]
 
 

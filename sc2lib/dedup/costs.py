@@ -12,6 +12,7 @@ from sc2lib.dedup.options import DedupOptions
 from sc2lib.files import write_text
 
 STACK_V2_BYTES = 67.5e12  # The Stack v2 before near-deduplication, all languages (V: data card)
+STACK_V2_FILES = 3.28e9  # its unique files (V2)
 
 
 class Meter:

@@ -18,7 +18,7 @@ _PRESETS: dict[str, tuple[int, int, int, int, int, float, bool, float]] = {
 
 READINGS = ("paper", "released", "trained")
 
-# Where a reading departs from the paper's (section 6.1 of the sheet: V, then V2 of note a).
+# Where a reading departs from the paper's (both are listed in book/fidelity.md).
 _DEPARTURES: dict[tuple[str, str, str], dict[str, float]] = {
     ("7b", "long", "released"): {"initializer_range": 0.018042},
     ("15b", "base", "trained"): {"rope_theta": 1e4},

@@ -1,7 +1,7 @@
 """Where the sources on StarCoder2's configuration disagree, and what the book takes.
 
 Values of the preset are asked of `ModelConfig.preset`; what no configuration of ours holds is said here. Marks: V
-verified, V2 second-hand, R recalled, I inferred (section 6.1 of the paper sheet).
+verified, V2 second-hand, R recalled, I inferred; see book/fidelity.md.
 """
 
 from dataclasses import dataclass

@@ -41,7 +41,7 @@ def run(tmp_path: Path) -> Path:
 
 def test_the_card_counts(run: Path) -> None:
     text = data_card.card(run, STAGE)
-    assert "3 files (3,000 bytes) of 1 repositories in 2 languages, as 1 documents" in text
+    assert "1 documents (14 bytes) for training a code model, made from the 3 files (3,000 bytes) of 1 repo" in text
     for line in (
         "| C | 2 | 2,000 |",
         "| MIT | 3 |",

@@ -26,9 +26,9 @@ LONG_LINE_LANGUAGES = ("HTML", "JSON", "Markdown", "Roff", "Roff Manpage", "SMT"
 ALPHANUMERIC_LANGUAGES = ("Motorola 68K Assembly", "WebAssembly")
 DATA_LANGUAGES = ("Text", "JSON", "YAML", "Web Ontology Language", "Graphviz (DOT)")
 TEXT_STEMS = ("readme", "notes", "todo", "description", "cmakelists")
-# The rules are for source code. Notebooks have their own chapter, as in the paper (section 2.3 of the sheet).
+# The rules are for source code. Notebooks have their own chapter, as in the paper.
 UNFILTERED_LANGUAGES = ("Jupyter Notebook",)
-# The first StarCoder's own rules, off by default (end of section 3.2 of the sheet; the share of letters is recalled).
+# The first StarCoder's own rules, off by default; the share of letters is recalled, not verified.
 STARCODER_DATA_LANGUAGES = ("JSON", "YAML")
 STARCODER_CHARACTERS = (100, 5_000)
 STARCODER_ALPHA_FRACTION = 0.5
