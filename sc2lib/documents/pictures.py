@@ -27,7 +27,7 @@ COLOURS = {
     "Markdown cell": BLUE,
     "code cell": ORANGE,
 }
-ROW_INCHES = 0.145
+ROW_INCHES = 0.172
 
 
 def shortened(text: str, lines: int, columns: int) -> list[str]:
@@ -50,7 +50,7 @@ def layout(segments: Iterable[Segment], lines: int, columns: int) -> list[tuple[
     return rows
 
 
-def draw(panels: Mapping[str, Sequence[Segment]], lines: int = 6, columns: int = 60, width: float = 1.25) -> Figure:
+def draw(panels: Mapping[str, Sequence[Segment]], lines: int = 6, columns: int = 54, width: float = 1.25) -> Figure:
     """Segments side by side, one panel for each title; `lines` and `columns` as in `shortened`."""
     rows = {title: layout(segments, lines, columns) for title, segments in panels.items()}
     height = max(map(len, rows.values()))
@@ -65,7 +65,7 @@ def draw(panels: Mapping[str, Sequence[Segment]], lines: int = 6, columns: int =
 
 
 def _row(ax: Any, place: int, text: str, token: str | None) -> None:
-    style: dict[str, Any] = {"family": "DejaVu Sans Mono", "fontsize": 7, "va": "center", "parse_math": False}
+    style: dict[str, Any] = {"family": "DejaVu Sans Mono", "fontsize": 8.5, "va": "center", "parse_math": False}
     if token is None:
         ax.text(1, place, text, color=GREY, **style)
         return
@@ -79,7 +79,7 @@ def cells_and_segments(cells: Sequence[Cell], segments: Sequence[Mapping[str, An
     names = {"markdown": "Markdown cell", "code": "code cell"}
     before: list[Segment] = [(names[cell.kind], cell.source) for cell in cells[: first + 1]]
     after: list[Segment] = [(part["token"], part["text"]) for part in segments[:first]]
-    return draw({"cells of the file": before, "segments of the document": after}, lines=3, columns=64)
+    return draw({"cells of the file": before, "segments of the document": after}, lines=3, columns=54)
 
 
 def documentation_sizes(documents: Sequence[Mapping[str, Any]]) -> Figure:
