@@ -119,7 +119,7 @@ def languages(files: pa.Table, removed: pa.Table, most: int = 15) -> None:
     ax.barh(names, shares, color=figures.ORANGE)
     for y, (name, share) in enumerate(zip(names, shares)):
         ax.text(share + 0.005, y, f"{gone.get(name, 0):,} of {counts[name]:,}", va="center")
-    ax.set(xlabel="share of the files that leave", xlim=(0, max(shares, default=0.0) * 1.25 + 0.02))
+    ax.set(xlabel="share of the language's files that leaves", xlim=(0, max(shares, default=0.0) * 1.25 + 0.02))
     figures.ticks(ax.xaxis, lambda share: figures.percent(share, 0))
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)

@@ -60,7 +60,7 @@ def draw_effects(effects: Sequence[Mapping[str, Any]], column: Columns) -> Figur
         for offset, way, color in ((-0.2, "alone", figures.ORANGE), (0.2, "in_order", figures.BLUE)):
             share = np.array([row[f"{what}_{way}"] for row in effects]) / max(total, 1)
             ax.barh(place + offset, share, height=0.38, color=color, label=way.replace("_", " "))
-        ax.set_xlabel(f"share of the {what} removed")
+        ax.set_xlabel(f"removed, share of all {what}")
         figures.ticks(ax.xaxis, lambda share: figures.percent(share, 0))
         ax.grid(axis="y", visible=False)
     axes[0].set_yticks(place, rules)
