@@ -37,7 +37,8 @@ def plan_options(command: argparse.ArgumentParser) -> None:
 def answer(options: argparse.Namespace) -> str:
     """The plan as text or JSON. Raises ParameterError for a layout that does not divide."""
     from sc2lib.scaling.costs import HARDWARE
-    from sc2lib.scaling.plan import Cluster, as_json, plan, report, smallest_tensor, spread, verify
+    from sc2lib.scaling.plan import Cluster, plan, smallest_tensor, spread, verify
+    from sc2lib.scaling.plan_report import as_json, report
 
     knobs = profiles.load(options.profile)
     given = {

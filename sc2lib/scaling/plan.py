@@ -1,10 +1,7 @@
 """The plan of a run on a cluster: does it fit, how long, what does it cost. Every number carries its source."""
 
-import json
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from itertools import groupby
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 from sc2lib import figures
@@ -301,33 +298,3 @@ def verify(knobs: Mapping[str, Any], layout: Layout, step: bool = True) -> list[
         ]
     return lines
     # docs: end-verify
-
-
-def headline(cluster: Cluster, layout: Layout) -> str:
-    """The cluster, and how the model lies on it, in a line each."""
-    return (
-        f"{cluster.nodes} nodes x {cluster.gpus_per_node} {cluster.hardware.name} = {cluster.gpus} GPUs\n"
-        f"tensor {layout.tensor} x pipeline {layout.pipeline} x data {layout.data}, micro-batch {layout.micro_batch}, "
-        f"sharding {layout.sharding}{', blocks recomputed' if layout.checkpointing else ''}, MFU {cluster.mfu:.0%}"
-    )
-
-
-def table(lines: Sequence[Quantity]) -> Any:
-    """The plan as a table for a notebook."""
-    marked = [re.sub(r"--[a-z][a-z ]*$", r"`\g<0>`", line.source) for line in lines]  # an option is code
-    rows = [[line.group, line.name, line.shown, source] for line, source in zip(lines, marked)]
-    return figures.table(["", "quantity", "value", "formula"], rows, "llrl")
-
-
-def report(cluster: Cluster, layout: Layout, lines: Sequence[Quantity]) -> str:
-    """The plan as text: one block a group, one line a quantity with its formula."""
-    blocks = [headline(cluster, layout)]
-    for group, members in groupby(lines, key=lambda line: line.group):
-        blocks.append(f"\n{group}")
-        blocks += [f"  {line.name:24s} {line.shown:>26s}   {line.source}" for line in members]
-    return "\n".join(blocks)
-
-
-def as_json(lines: Sequence[Quantity]) -> str:
-    """The quantities as a JSON list, values in the base unit that each names."""
-    return json.dumps([asdict(line) for line in lines], indent=2)
