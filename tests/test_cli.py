@@ -73,3 +73,10 @@ def test_ctrl_c_is_answered_while_the_command_is_still_being_imported(monkeypatc
     monkeypatch.setattr(sys, "meta_path", [Interrupted, *sys.meta_path])
     assert main(["status"]) == 130
     assert "goes on where this one stopped" in capsys.readouterr().err
+
+
+def test_a_reader_that_goes_early_gets_no_traceback():
+    program = "from sc2lib.cli.shared import say; [say(number) for number in range(10_000)]"
+    command = f"{sys.executable} -c '{program}' | head -1"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "0\n")

@@ -1,6 +1,7 @@
 """What the verbs share: how one is declared, which run is meant, the settings, and what is said to whom."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,8 +53,11 @@ def settings(pairs: Sequence[str]) -> dict[str, Any]:
 
 
 def say(text: str) -> None:
-    """Print a line that is there at once, in a pipe too."""
-    print(text, flush=True)
+    """Print a line that is there at once, in a pipe too; when its reader has gone (``| head``), the work goes on."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def complain(error: object, code: int) -> int:
