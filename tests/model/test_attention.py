@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sc2lib.errors import ParameterError, UnsupportedError
-from sc2lib.model.attention import AttentionPlan, attend, attend_cached, documents_of, products, visible
+from sc2lib.model.attention import BACKENDS, AttentionPlan, attend, attend_cached, documents_of, products, visible
 from sc2lib.model.attention.masks import boundaries, first_visible, last_viewer
 
 HEADS, SIZE, WINDOW = 4, 16, 8
@@ -244,6 +244,39 @@ def test_numbers_out_of_range_and_wrong_lengths_are_refused():
         attend(*draw(9, 2, batch=1), AttentionPlan.build(9, documents_BT=ONE_DOCUMENT))
     with pytest.raises(ParameterError, match="one plan per length"):
         attend(*draw(5, 2), AttentionPlan.build(6))
+
+
+# The shapes of q, of k and v, and what is wrong with them.
+STRANGERS = {
+    "fewer queries than keys": ([1, 2, 40, 16], 2 * [[1, 4, 40, 16]], "multiple of the key-value heads"),
+    "heads that do not divide": ([1, 5, 40, 16], 2 * [[1, 2, 40, 16]], "multiple of the key-value heads"),
+    "no keys": ([1, 4, 40, 16], 2 * [[1, 0, 40, 16]], "multiple of the key-value heads"),
+    "another batch": ([2, 4, 40, 16], 2 * [[1, 2, 40, 16]], "the queries their B and D"),
+    "longer values": ([1, 4, 40, 16], [[1, 2, 40, 16], [1, 2, 41, 16]], "must have one shape"),
+    "wider values": ([1, 4, 40, 16], [[1, 2, 40, 16], [1, 2, 40, 32]], "must have one shape"),
+    "wider keys and values": ([1, 4, 40, 16], 2 * [[1, 2, 40, 32]], "the queries their B and D"),
+    "no batch": ([4, 40, 16], 2 * [[2, 40, 16]], "must have one shape"),
+}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("queries", "others", "fault"), STRANGERS.values(), ids=STRANGERS)
+def test_tensors_that_do_not_belong_together_are_refused_before_a_kernel_sees_them(backend, queries, others, fault):
+    q, k, v = (torch.zeros(shape) for shape in (queries, *others))
+    with pytest.raises(ParameterError, match=fault) as error:
+        attend(q, k, v, AttentionPlan(40, None, backend))
+    assert all(str(list(x.shape)) in str(error.value) for x in (q, k, v))
+    with pytest.raises(ParameterError, match=fault):
+        attend_cached(q[..., -1:, :], k, v, torch.ones(1, 40, dtype=torch.bool))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_one_element_type_and_one_device_for_all_three(backend):
+    q, k, v = (x.detach() for x in draw(9, 2))
+    plan = AttentionPlan(9, None, backend)
+    for strangers in ((q, k.half(), v.half()), (q, k, v.double()), (q.to("meta"), k, v), (q, k, v.to("meta"))):
+        with pytest.raises(ParameterError, match="one element type and lie on one device"):
+            attend(*strangers, plan)
 
 
 @torch.no_grad()
