@@ -16,6 +16,7 @@ from sc2lib.model.attention.plan import AttentionPlan
 from sc2lib.model.attention.products import ProductAttention
 
 FUSED = [SDPBackend.FLASH_ATTENTION, SDPBackend.CUDNN_ATTENTION, SDPBackend.EFFICIENT_ATTENTION]
+FLEX_SHAPES = 32  # for which FlexAttention is compiled: lengths, batch sizes, element types, with gradients or without
 
 
 def attend(q_BHTD: Tensor, k_BKTD: Tensor, v_BKTD: Tensor, plan: AttentionPlan) -> Tensor:
@@ -104,10 +105,24 @@ def _flex_kernel(compiled: bool) -> Callable[..., Any]:
 
 
 def _flex(q_BHTD: Tensor, k_BKTD: Tensor, v_BKTD: Tensor, plan: AttentionPlan) -> Tensor:
-    """FlexAttention: skips blocks that the mask empties. Written for CUDA, not yet run on a GPU."""
+    """FlexAttention: skips blocks that the mask empties. Written for CUDA, not yet run on a GPU.
+
+    The kernel is compiled for each shape. Beyond a limit PyTorch would compute the matrix of scores, with a warning
+    at most: here that is an error.
+    """
     kernel = _flex_kernel(q_BHTD.device.type == "cuda")
-    output: Tensor = kernel(q_BHTD, k_BKTD, v_BKTD, block_mask=plan.mask, enable_gqa=True)
-    return output
+    beyond = plan.mask.seq_lengths[0] - plan.length
+    if beyond:
+        q_BHTD, k_BKTD, v_BKTD = (F.pad(x, (0, 0, 0, beyond)) for x in (q_BHTD, k_BKTD, v_BKTD))
+    try:
+        with torch._dynamo.config.patch(recompile_limit=FLEX_SHAPES, fail_on_recompile_limit_hit=True):
+            output: Tensor = kernel(q_BHTD, k_BKTD, v_BKTD, block_mask=plan.mask, enable_gqa=True)
+    except torch._dynamo.exc.FailOnRecompileLimitHit as error:
+        raise UnsupportedError(
+            f"FlexAttention was compiled for {FLEX_SHAPES} shapes and gets another one, {list(q_BHTD.shape)}; "
+            "use batches of fewer sizes, or varlen"
+        ) from error
+    return output[:, :, : plan.length]
 
 
 # docs: start-varlen
