@@ -136,6 +136,14 @@ def test_bfloat16_stays_near_fp32(window, documents):
     assert_same(low, results("naive", length, window, numbers), atol=5e-2, rtol=5e-2)
 
 
+@pytest.mark.parametrize("window", [None, WINDOW])
+@pytest.mark.parametrize("documents", [0, 3])
+def test_fp64_has_values_and_gradients_on_a_cpu(window, documents):
+    numbers = draw_documents(40, documents)
+    found = results("auto", 40, window, numbers, dtype=torch.float64)
+    assert_same(found, results("naive", 40, window, numbers), atol=2e-5, rtol=1e-4)
+
+
 @pytest.mark.parametrize("documents", [0, 4])
 @pytest.mark.parametrize("window", [None, 100])
 @torch.no_grad()
@@ -230,6 +238,14 @@ def test_the_end_of_text_token_closes_its_document():
     assert documents_of(tokens, end_of_text=0).tolist() == [[0, 0, 0, 1, 1, 2, 3], [0, 1, 1, 1, 1, 1, 1]]
 
 
+def test_a_document_begins_where_the_number_changes():
+    plans = [
+        AttentionPlan.build(5, backend="naive", documents_BT=torch.tensor([numbers]))
+        for numbers in ([0, 1, 0, 0, 1], [0, 1, 2, 2, 3])
+    ]
+    assert torch.equal(plans[0].mask, plans[1].mask)
+
+
 def test_varlen_is_handed_each_document_and_the_window_without_the_token_itself(monkeypatch):
     """The kernel needs a GPU: here a loop over sequences takes its place, written from the kernel's description."""
 
@@ -278,6 +294,7 @@ def test_auto_takes_products_for_bf16_on_a_cpu_beyond_one_block():
     [
         ({"length": 9, "window": 8, "backend": "sdpa"}, "banded"),
         ({"length": 8, "window": 8, "backend": "banded"}, "use sdpa"),
+        ({"length": 9, "window": 8, "backend": "banded", "dtype": torch.float64}, "use masked"),
         ({"length": 9, "window": 8, "backend": "flex"}, "banded or sdpa"),
         ({"length": 9, "backend": "sdpa", "documents_BT": ONE_DOCUMENT}, "would drop the documents; use banded"),
         ({"length": 9, "backend": "varlen"}, "use banded or sdpa"),
