@@ -93,7 +93,7 @@ def continue_prompts(
     x_BE, cache = _read(model, prompts, max_new_tokens)
     decoding = decoder(model, rows, max_new_tokens)
     active_B = torch.arange(rows, device=device)
-    with fitting_threads(model):
+    with fitting_threads(model, rows):
         for step in range(max_new_tokens):
             logits_BV = decoding.logits(x_BE)
             if step == 0 and not logits_BV.isfinite().all():
