@@ -31,7 +31,9 @@ class Record(Callback):
     checkpoint of that step.
     """
 
-    def __init__(self, metrics: MetricsFile, accumulation: int, newest: Callable[[], Path | None]) -> None:
+    def __init__(
+        self, metrics: MetricsFile, accumulation: int, newest: Callable[[lightning.Trainer], Path | None]
+    ) -> None:
         self.metrics, self.accumulation, self.newest = metrics, accumulation, newest
         self.loss: float | None = None
         self.rule = SpikeRule(0.0, 2)
@@ -64,7 +66,7 @@ class Record(Callback):
             separator = pl_module.tokenizer.token_id(FILE_SEPARATOR)
             tables = (data.token_index, data.documents, pl_module.samples.windows.tokens, separator)
             found = origins(windows, data.sequence_length, *tables)
-            raise DivergenceError(message(wrong, step, samples, found, self.newest()))
+            raise DivergenceError(message(wrong, step, samples, found, self.newest(trainer)))
         self.loss = loss
         row = {"split": "train", "loss": loss, **progress_of(pl_module, step)}
         self.metrics.log_metrics(row | {"learning_rate": pl_module.step_learning_rate, "grad_norm": norm}, step)

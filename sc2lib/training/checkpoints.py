@@ -10,7 +10,7 @@ from lightning.pytorch import Callback
 
 from sc2lib.errors import InputError, ParameterError
 from sc2lib.files import clear_temporary, remove, write_text
-from sc2lib.training.state import remedy
+from sc2lib.training.state import StateWriter, remedy
 
 KEPT = 2
 RUN = "run.json"  # what decides the losses of the run that wrote the checkpoint
@@ -21,10 +21,15 @@ class Checkpoints:
 
     `decisive` are the values that decide the losses (`TrainingConfig.decisive`): a checkpoint of others is refused.
     There is no random state to save: what a step draws, it draws from generators keyed by seed and sample.
+
+    With a `writer` that works in the background, `save` leaves a folder that becomes a checkpoint in `finish`. Who
+    needs it whole calls that; else it happens after the step in which the last process is done.
     """
 
-    def __init__(self, folder: Path, decisive: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, decisive: dict[str, Any], writer: StateWriter | None = None) -> None:
         self.folder, self.decisive = folder, decisive
+        self.writer = writer or StateWriter()
+        self._begun: tuple[Path, Path] | None = None
 
     def path(self, step: int) -> Path:
         """Where the checkpoint after `step` optimizer steps lies."""
@@ -55,10 +60,21 @@ class Checkpoints:
 
     # docs: start-save
     def save(self, trainer: lightning.Trainer) -> None:
-        """Write the state after the current step; every process calls this, the first one renames and prunes."""
+        """Write the state after the current step; every process calls this."""
+        self.finish(trainer)
         final = self.path(trainer.global_step)
         temporary = final.with_name(f".tmp-{final.name}")
         trainer.save_checkpoint(temporary, weights_only=False)
+        self._begun = temporary, final
+        if not self.writer.background:
+            self.finish(trainer)
+
+    def finish(self, trainer: lightning.Trainer) -> None:
+        """Make a checkpoint of what `save` began, if it did; the first process renames and prunes."""
+        if self._begun is None:
+            return
+        (temporary, final), self._begun = self._begun, None
+        self.writer.finish()
         if trainer.is_global_zero:
             write_text(temporary / RUN, json.dumps(self.decisive, indent=2) + "\n")
             _synchronise(temporary)
@@ -69,6 +85,16 @@ class Checkpoints:
                 remove(old)
         trainer.strategy.barrier("checkpoint")
         # docs: end-save
+
+    def finish_if_written(self, trainer: lightning.Trainer) -> None:
+        """The same once all processes have written their parts; until then, the run goes on."""
+        if self._begun and trainer.strategy.reduce_boolean_decision(self.writer.done, all=True):
+            self.finish(trainer)
+
+    def settled(self, trainer: lightning.Trainer) -> Path | None:
+        """The last whole checkpoint after `finish`."""
+        self.finish(trainer)
+        return self.newest()
 
     def clear(self) -> None:
         """Delete what an interrupted `save` left."""
@@ -88,7 +114,7 @@ def differences(before: Any, now: Any, name: str = "") -> list[str]:
 
 
 class SaveCheckpoint(Callback):
-    """Saves every `every` optimizer steps, last of the callbacks, when all rows of the step are written."""
+    """Saves every `every` optimizer steps, when all rows of the step are written, and the last step's at once."""
 
     def __init__(self, checkpoints: Checkpoints, every: int, accumulation: int) -> None:
         self.checkpoints, self.every, self.accumulation = checkpoints, every, accumulation
@@ -98,10 +124,14 @@ class SaveCheckpoint(Callback):
     ) -> None:
         if (batch_idx + 1) % self.accumulation:
             return
-        if trainer.global_step % self.every == 0 or trainer.global_step == trainer.max_steps:
+        self.checkpoints.finish_if_written(trainer)
+        last = trainer.global_step == trainer.max_steps
+        if trainer.global_step % self.every == 0 or last:
             for logger in trainer.loggers:
                 logger.save()
             self.checkpoints.save(trainer)
+        if last:
+            self.checkpoints.finish(trainer)
 
 
 def _synchronise(path: Path) -> None:

@@ -105,6 +105,7 @@ class AttentionPlan:
 
 # docs: start-prepared
 @functools.lru_cache(maxsize=8)
+@torch.inference_mode(False)  # generation runs in inference mode, whose tensors training could not use afterwards
 def _prepared(length: int, window: int | None, backend: str, device: str) -> tuple[Any, Tensor | None]:
     """Mask and first visible keys without documents: the same for every batch, so they are kept."""
     if backend in ("sdpa", "varlen"):
