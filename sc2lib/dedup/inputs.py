@@ -47,15 +47,19 @@ class InputFile:
     modified_ns: int
 
 
-def find_inputs(paths: Sequence[Path]) -> list[InputFile]:
+def find_inputs(paths: Sequence[Path], out: Path) -> list[InputFile]:
     """The Parquet and JSON Lines files among `paths` and in the folders among them, sorted by path.
 
-    Raises InputError for a path that is missing, of another kind, or a folder without such files.
+    The folder of the results may lie within an input and is left out. Raises InputError for an input that lies in it,
+    for a path that is missing or of another kind, and for a folder without such files.
     """
     found: list[Path] = []
     for path in paths:
+        if path.resolve().is_relative_to(out):
+            raise InputError(f"{path} lies in {out}, where the results go; give another folder with --out")
         if path.is_dir():
-            inside = sorted(one for one in path.rglob("*") if one.is_file() and one.name.endswith(ENDINGS))
+            inside = [one for one in path.rglob("*") if one.is_file() and one.name.endswith(ENDINGS)]
+            inside = sorted(one for one in inside if not one.resolve().is_relative_to(out))
             if not inside:
                 raise InputError(
                     f"{path} holds no file that ends in {', '.join(ENDINGS)}; give the folder that holds them"

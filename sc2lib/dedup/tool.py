@@ -15,14 +15,13 @@ from tqdm import tqdm
 from sc2lib import files
 from sc2lib.dedup import index as indexes
 from sc2lib.dedup.engine import Result, clusters_of_piece, deduplicate, pairs_of
-from sc2lib.dedup.inputs import Columns, InputPiece, choose_columns, column_names, cut, find_inputs
+from sc2lib.dedup.inputs import Columns, InputFile, InputPiece, choose_columns, column_names, cut, find_inputs
 from sc2lib.dedup.options import DedupOptions
-from sc2lib.errors import InputError
+from sc2lib.dedup.outputs import OutFolder
 from sc2lib.workflow.executors import Executor, executor
 from sc2lib.workflow.lock import RunLock
 
 Say = Callable[[str], None]
-OUTPUTS = ("kept", "clusters", "pairs.parquet", "removed.parquet", "report.json")
 
 
 @dataclass(frozen=True)
@@ -45,30 +44,27 @@ def run(request: Request, say: Say) -> dict[str, Any]:
 
     The same request again continues, or finds everything done. Raises InputError for data that cannot be read.
     """
-    found = find_inputs(request.inputs)
-    out = request.out.resolve()
-    if any(file.path.is_relative_to(out) for file in found):
-        raise InputError(f"some inputs lie in {out}; give another folder with --out")
+    out = OutFolder(request.out.resolve())
+    found = find_inputs(request.inputs, out.path)
     names = column_names(found[0])
     columns = choose_columns(names, found[0].path, request.text, request.id, request.language)
     say(describe(columns, request))
     key = hashlib.sha256(repr((found, columns, request.options)).encode()).hexdigest()[:12]
-    out.mkdir(parents=True, exist_ok=True)
-    with RunLock(out):
+    out.claim()
+    with RunLock(out.mark, "give another folder with --out"):
         before: list[Path] = []
         if request.index is not None:
             indexes.check(request.index, request.options)
             before = indexes.crawls_before(request.index, key)
         whole_key = hashlib.sha256(repr((key, list(map(str, before)))).encode()).hexdigest()
-        report = _finished(out, whole_key)
+        report = _finished(out.path, whole_key)
         if report is None:
-            for name in OUTPUTS:
-                files.remove(out / name)
+            out.clear()
             report = _compute(request, out, found, columns, before) | {"key": whole_key}
             if request.index is not None:
-                indexes.add_crawl(request.index, key, out / "work" / "index")
-            files.write_text(out / "report.json", json.dumps(report, indent=1) + "\n")
-        files.remove(out / "work")
+                indexes.add_crawl(request.index, key, out.work / "index")
+            files.write_text(out.path / "report.json", json.dumps(report, indent=1) + "\n")
+        files.remove(out.work)
     return report
 
 
@@ -80,20 +76,21 @@ def describe(columns: Columns, request: Request) -> str:
     return "columns: " + ", ".join(words)
 
 
-def _compute(request: Request, out: Path, found: list[Any], columns: Columns, before: list[Path]) -> dict[str, Any]:
-    work = out / "work"
+def _compute(
+    request: Request, out: OutFolder, found: list[InputFile], columns: Columns, before: list[Path]
+) -> dict[str, Any]:
     pieces: list[InputPiece] = []
     for file in found:
-        pieces += cut(file, columns, work / "plain" / f"{hashlib.sha256(repr(file).encode()).hexdigest()}.jsonl")
+        pieces += cut(file, columns, out.work / "plain" / f"{hashlib.sha256(repr(file).encode()).hexdigest()}.jsonl")
     run_on = executor(request.executor, request.workers)
     with run_on.held():
         return _steps(request, out, pieces, before, run_on)
 
 
 def _steps(
-    request: Request, out: Path, pieces: list[InputPiece], before: list[Path], run_on: Executor
+    request: Request, out: OutFolder, pieces: list[InputPiece], before: list[Path], run_on: Executor
 ) -> dict[str, Any]:
-    work = out / "work"
+    work = out.work
 
     def mapper(function: Callable[[Any], Any], items: Sequence[Any], label: str) -> list[Any]:
         results: list[Any] = [None] * len(items)
@@ -106,15 +103,15 @@ def _steps(
     engine = work / "engine"
     result = deduplicate(pieces, engine, request.options, mapper, before, request.index is not None)
     removals = [result.removals_of(number) for number in range(len(pieces))]
-    tasks = [(piece, gone, out, number) for number, (piece, gone) in enumerate(zip(pieces, removals))]
+    tasks = [(piece, gone, out.path, number) for number, (piece, gone) in enumerate(zip(pieces, removals))]
     sizes = mapper(write_piece, tasks, "write")
     if request.index is not None:
         sketches = [engine / "sketches" / f"{number:05d}" for number in range(len(pieces))]
         targets = [work / "index" / f"{number:05d}" for number in range(len(pieces))]
         gone_rows = [gone["row"].combine_chunks() for gone in removals]
         mapper(indexes.keep_piece, list(zip(sketches, [request.options] * len(pieces), gone_rows, targets)), "index")
-    files.write_parquet(out / "removed.parquet", _renamed(result.removals.drop_columns("row")))
-    files.write_parquet(out / "pairs.parquet", pairs_of(engine).rename_columns(["id_a", "id_b", "jaccard"]))
+    files.write_parquet(out.path / "removed.parquet", _renamed(result.removals.drop_columns("row")))
+    files.write_parquet(out.path / "pairs.parquet", pairs_of(engine).rename_columns(["id_a", "id_b", "jaccard"]))
     return _report(request, result, sizes)
 
 

@@ -136,12 +136,46 @@ def test_impossible_requests_are_refused(tmp_path, capsys):
         ((tmp_path / "none", "--out", tmp_path / "o"), "does not exist; give files that end in .parquet"),
         ((source, "--out", tmp_path / "o", "--threshold", "0"), "not above 0"),
         ((source, "--out", tmp_path / "o", "--text", "cotent"), "no column 'cotent'; it has content"),
-        ((source, "--out", tmp_path), "another folder"),
+        ((source, "--out", tmp_path), "lies in"),
+        ((source, "--out", source), "another folder"),
+        ((source, "--out", write_lines(tmp_path / "b.jsonl", "b")), "is a file"),
+        ((source, "--out", tmp_path / "b.jsonl" / "o"), "Not a directory"),
         ((source, "--out", tmp_path / "o", "--mode", "paper", "--index", tmp_path / "i"), "verified"),
         ((source, "--out", tmp_path / "o", "--index", tmp_path), "not empty"),
     ]:
         assert dedup(*arguments) in (1, 2)
         assert words in capsys.readouterr().err
+
+
+def test_a_folder_that_sc2_did_not_make_is_left_as_it_is(tmp_path, capsys):
+    source = write_parquet(tmp_path / "a.parquet", CORPUS[:3])
+    mine = {"work/notes.txt": "1", "kept/mine.txt": "2", "report.json": "{}"}
+    for name, text in mine.items():
+        (tmp_path / "proj" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "proj" / name).write_text(text)
+    assert dedup(source, "--out", tmp_path / "proj") == 1
+    assert "sc2 dedup did not make it" in capsys.readouterr().err
+    found = {str(path.relative_to(tmp_path / "proj")) for path in (tmp_path / "proj").rglob("*") if path.is_file()}
+    assert found == set(mine)
+    assert all((tmp_path / "proj" / name).read_text() == text for name, text in mine.items())
+
+
+def test_another_request_replaces_the_results_and_nothing_beside_them(tmp_path):
+    both, one = (
+        write_parquet(tmp_path / name, CORPUS[:number]) for name, number in (("a.parquet", 9), ("b.parquet", 2))
+    )
+    assert dedup(both, one, "--out", tmp_path / "out") == 0
+    (tmp_path / "out" / "kept" / "mine.txt").write_text("mine")
+    assert dedup(one, "--out", tmp_path / "out") == 0
+    assert sorted(path.name for path in (tmp_path / "out" / "kept").iterdir()) == ["mine.txt", "part-00000.parquet"]
+    assert sorted(path.name for path in (tmp_path / "out" / ".sc2-dedup").iterdir()) == [".lock"]
+
+
+def test_results_inside_the_input_are_no_input(tmp_path):
+    write_parquet(tmp_path / "in.parquet", CORPUS[:9], number=range(9))
+    for threshold in ("0.7", "0.8"):  # the second request finds the results of the first
+        assert dedup(tmp_path, "--out", tmp_path / "clean", "--threshold", threshold) == 0
+    assert json.loads((tmp_path / "clean" / "report.json").read_text())["files"] == 9
 
 
 def test_a_second_crawl_is_compared_with_the_first_without_reading_it(tmp_path):
