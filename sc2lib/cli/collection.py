@@ -1,4 +1,4 @@
-"""The verbs on collections of files and repositories: dedup, gharchive, opt-out."""
+"""The verbs on collections of files and repositories: dedup, dedup-index, gharchive, opt-out."""
 
 import argparse
 import time
@@ -19,7 +19,7 @@ def add(commands: Verbs) -> None:
         "  sc2 dedup crawl/ --out clean\n"
         "  sc2 dedup a.parquet b.jsonl.gz --out clean --text body --id url --threshold 0.85\n"
         "  sc2 dedup crawl-1/ --out clean-1 --index idx      then, without reading crawl-1 again:\n"
-        "  sc2 dedup crawl-2/ --out clean-2 --index idx\n"
+        "  sc2 dedup crawl-2/ --out clean-2 --index idx --crawl june\n"
         "  sc2 dedup stack/ --out paper --mode paper --scope language\n\n"
         "Of two near-duplicates the one with the better license_type, more star_events_count and fork_events_count, or "
         "the\nlater revision_date and visit_date stays, as far as there are such columns; then the smaller hash.\n"
@@ -29,6 +29,17 @@ def add(commands: Verbs) -> None:
     )
     _dedup_options(dedup)
     dedup.set_defaults(function=_dedup)
+
+    index = verb(
+        commands,
+        "dedup-index",
+        "list the crawls of an index of sc2 dedup, or take one out",
+        "sc2 dedup-index idx",
+        "sc2 dedup-index idx --drop 2024-06",
+    )
+    index.add_argument("index", type=Path, metavar="DIR", help="what was given to sc2 dedup as --index")
+    index.add_argument("--drop", metavar="NAME", help="forget this crawl: no later one is compared with it")
+    index.set_defaults(function=_dedup_index)
 
     gharchive = verb(
         commands,
@@ -69,6 +80,7 @@ def _dedup_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--bands", type=int, help="bands of a signature (default 32; mode paper 25)")
     command.add_argument("--rows", type=int, help="positions of a band (default 8; mode paper 10)")
     command.add_argument("--index", type=Path, metavar="DIR", help="remember this crawl, and compare with earlier ones")
+    command.add_argument("--crawl", metavar="NAME", help="what the index calls this crawl (default: a digest of it)")
     command.add_argument("--executor", choices=["local", "ray"], default="local", help="where it runs")
     command.add_argument("--workers", type=int, default=0, metavar="N", help="processes (default: one per core)")
 
@@ -90,7 +102,7 @@ def _dedup(options: argparse.Namespace) -> int:
         scope=options.scope,
         mode=options.mode,
     )
-    names = ("text", "id", "language", "index", "executor", "workers")
+    names = ("text", "id", "language", "index", "crawl", "executor", "workers")
     request = Request(tuple(options.inputs), options.out, how, **{name: getattr(options, name) for name in names})
     started = time.perf_counter()
     report = run(request, say)
@@ -99,6 +111,17 @@ def _dedup(options: argparse.Namespace) -> int:
         f"{report['kept']:,} of {report['files']:,} rows stay, {report['bytes_kept']:,} of {report['bytes']:,} bytes "
         f"({seconds:.1f} s); see {options.out}"
     )
+    return OK
+
+
+def _dedup_index(options: argparse.Namespace) -> int:
+    from sc2lib.dedup import index as indexes
+
+    if options.drop is not None:
+        indexes.drop_crawl(options.index, options.drop)
+        say(f"{options.drop} is no longer in {options.index}")
+    for crawl in indexes.listed(options.index):
+        say(f"{crawl.name:20s} {crawl.rows:12,} rows of {', '.join(crawl.inputs)}")
     return OK
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import gzip
 import json
-import shutil
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -77,6 +77,15 @@ def find_inputs(paths: Sequence[Path], out: Path) -> list[InputFile]:
         else:
             found.append(path)
     return [InputFile(path.resolve(), path.stat().st_size, path.stat().st_mtime_ns) for path in dict.fromkeys(found)]
+
+
+def content_digest(file: InputFile) -> str:
+    """Digest of the bytes of a file, unpacked if it is a packed JSON Lines file."""
+    digest = xxhash.xxh3_128()
+    with _open_lines(file.path) as stream:
+        while data := _read(stream, file.path):
+            digest.update(data)
+    return digest.hexdigest()
 
 
 def choose_columns(
@@ -260,10 +269,8 @@ def cut(file: InputFile, columns: Columns, plain: Path) -> Iterator[InputPiece]:
     if file.path.name.endswith((".gz", ".zst")):
         if not plain.exists():
             with files.atomic(plain) as temporary, _open_lines(file.path) as source, temporary.open("wb") as target:
-                try:
-                    shutil.copyfileobj(source, target, 1 << 20)
-                except (EOFError, OSError, zstandard.ZstdError) as error:
-                    raise InputError(f"{file.path} cannot be unpacked ({error}); fetch it again") from error
+                while data := _read(source, file.path):
+                    target.write(data)
         file = InputFile(plain, plain.stat().st_size, 0)
     start, first_row = 0, 0
     with file.path.open("rb") as stream:
@@ -287,6 +294,13 @@ def _cut_parquet(file: InputFile, columns: Columns) -> Iterator[InputPiece]:
         if size >= PIECE_BYTES or number == metadata.num_row_groups - 1:
             yield ParquetPiece(file, tuple(groups), first_row, columns)
             groups, first_row, size = [], rows, 0
+
+
+def _read(stream: Any, path: Path) -> bytes:
+    try:
+        return stream.read(1 << 20)
+    except (EOFError, OSError, zlib.error, zstandard.ZstdError) as error:
+        raise InputError(f"{path} cannot be read to its end ({error}); fetch it again") from error
 
 
 def _open_lines(path: Path) -> Any:

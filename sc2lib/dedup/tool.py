@@ -3,7 +3,9 @@
 import hashlib
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,19 +16,30 @@ from tqdm import tqdm
 
 from sc2lib import files
 from sc2lib.dedup import index as indexes
-from sc2lib.dedup.engine import Result, clusters_of_piece, deduplicate, pairs_of
-from sc2lib.dedup.inputs import Columns, InputFile, InputPiece, choose_columns, column_names, cut, find_inputs
+from sc2lib.dedup.engine import Mapper, Result, clusters_of_piece, deduplicate, pairs_of
+from sc2lib.dedup.inputs import (
+    Columns,
+    InputFile,
+    InputPiece,
+    choose_columns,
+    column_names,
+    content_digest,
+    cut,
+    find_inputs,
+)
+from sc2lib.dedup.layout import Layout
 from sc2lib.dedup.options import DedupOptions
 from sc2lib.dedup.outputs import OutFolder
 from sc2lib.workflow.executors import Executor, executor
 from sc2lib.workflow.lock import RunLock
 
 Say = Callable[[str], None]
+SAME_AGAIN = 0.9  # share of a crawl that leaves for one earlier crawl, from which a person is asked
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to deduplicate, where to, how; `index` remembers the crawl for later ones."""
+    """What to deduplicate, where to, how; `index` remembers the crawl, under the name `crawl`, for later ones."""
 
     inputs: tuple[Path, ...]
     out: Path
@@ -35,6 +48,7 @@ class Request:
     id: str | None = None
     language: str | None = None
     index: Path | None = None
+    crawl: str | None = None
     executor: str = "local"
     workers: int = 0
 
@@ -49,23 +63,46 @@ def run(request: Request, say: Say) -> dict[str, Any]:
     names = column_names(found[0])
     columns = choose_columns(names, found[0].path, request.text, request.id, request.language)
     say(describe(columns, request))
-    key = hashlib.sha256(repr((found, columns, request.options)).encode()).hexdigest()[:12]
     out.claim()
-    with RunLock(out.mark, "give another folder with --out"):
-        before: list[Path] = []
-        if request.index is not None:
-            indexes.check(request.index, request.options)
-            before = indexes.crawls_before(request.index, key)
-        whole_key = hashlib.sha256(repr((key, list(map(str, before)))).encode()).hexdigest()
-        report = _finished(out.path, whole_key)
-        if report is None:
-            out.clear()
-            report = _compute(request, out, found, columns, before) | {"key": whole_key}
-            if request.index is not None:
-                indexes.add_crawl(request.index, key, out.work / "index")
-            files.write_text(out.path / "report.json", json.dumps(report, indent=1) + "\n")
+    index = nullcontext() if request.index is None else indexes.held(request.index, request.options)
+    with RunLock(out.mark, "give another folder with --out"), index:
+        run_on = executor(request.executor, request.workers)
+        with run_on.held():
+            report = _run(request, out, found, columns, run_on)
         files.remove(out.work)
+    for sentence in notes(report, request.index):
+        say(sentence)
     return report
+
+
+def _run(
+    request: Request, out: OutFolder, found: list[InputFile], columns: Columns, run_on: Executor
+) -> dict[str, Any]:
+    mapper = _mapper(run_on)
+    crawl, before = None, []
+    if request.index is not None:
+        crawl = indexes.crawl_of(request.index, _content_key(found, columns, mapper), request.crawl, _names(request))
+        before = indexes.crawls_before(request.index, crawl)
+    made_from = (found, columns, request.options, crawl and crawl.key, [one.key for one in before])
+    key = hashlib.sha256(repr(made_from).encode()).hexdigest()
+    report = _finished(out.path, key)
+    if report is not None and (crawl is None or crawl.folder.exists()):
+        return report
+    out.clear()
+    report = _compute(request, out, found, columns, before, mapper) | {"key": key}
+    if crawl is not None:
+        indexes.add_crawl(crawl, before, report["kept"], out.work / "index")
+    files.write_text(out.path / "report.json", json.dumps(report, indent=1) + "\n")
+    return report
+
+
+def _content_key(found: list[InputFile], columns: Columns, mapper: Mapper) -> str:
+    """The same for the same content, whatever the files are called, wherever they lie, however old they are."""
+    return hashlib.sha256(repr((sorted(mapper(content_digest, found, "digest")), columns)).encode()).hexdigest()[:12]
+
+
+def _names(request: Request) -> tuple[str, ...]:
+    return tuple(map(str, request.inputs))
 
 
 def describe(columns: Columns, request: Request) -> str:
@@ -76,22 +113,17 @@ def describe(columns: Columns, request: Request) -> str:
     return "columns: " + ", ".join(words)
 
 
-def _compute(
-    request: Request, out: OutFolder, found: list[InputFile], columns: Columns, before: list[Path]
-) -> dict[str, Any]:
-    pieces: list[InputPiece] = []
-    for file in found:
-        pieces += cut(file, columns, out.work / "plain" / f"{hashlib.sha256(repr(file).encode()).hexdigest()}.jsonl")
-    run_on = executor(request.executor, request.workers)
-    with run_on.held():
-        return _steps(request, out, pieces, before, run_on)
+def notes(report: dict[str, Any], index: Path | None) -> list[str]:
+    """What a person should know of a report before using the results."""
+    return [
+        f"{count:,} of {report['files']:,} rows leave for rows of the crawl {name!r}: are they the same again? "
+        f"To compare them with each other instead: sc2 dedup-index {index} --drop {name}, then a new --out"
+        for name, count in report.get("removed_for_crawl", {}).items()
+        if count >= SAME_AGAIN * report["files"]
+    ]
 
 
-def _steps(
-    request: Request, out: OutFolder, pieces: list[InputPiece], before: list[Path], run_on: Executor
-) -> dict[str, Any]:
-    work = out.work
-
+def _mapper(run_on: Executor) -> Mapper:
     def mapper(function: Callable[[Any], Any], items: Sequence[Any], label: str) -> list[Any]:
         results: list[Any] = [None] * len(items)
         with tqdm(total=len(items), desc=label, disable=not sys.stderr.isatty(), leave=False) as bar:
@@ -100,19 +132,51 @@ def _steps(
                 bar.update()
         return results
 
-    engine = work / "engine"
-    result = deduplicate(pieces, engine, request.options, mapper, before, request.index is not None)
+    return mapper
+
+
+def _compute(
+    request: Request,
+    out: OutFolder,
+    found: list[InputFile],
+    columns: Columns,
+    before: list[indexes.Crawl],
+    mapper: Mapper,
+) -> dict[str, Any]:
+    pieces: list[InputPiece] = []
+    for file in found:
+        pieces += cut(file, columns, out.work / "plain" / f"{hashlib.sha256(repr(file).encode()).hexdigest()}.jsonl")
+    engine = out.work / "engine"
+    earlier = [folder for crawl in before for folder in crawl.sketches()]
+    result = deduplicate(pieces, engine, request.options, mapper, earlier, request.index is not None)
     removals = [result.removals_of(number) for number in range(len(pieces))]
     tasks = [(piece, gone, out.path, number) for number, (piece, gone) in enumerate(zip(pieces, removals))]
     sizes = mapper(write_piece, tasks, "write")
+    removed = _renamed(result.removals)
+    left_for: dict[str, int] = {}
     if request.index is not None:
-        sketches = [engine / "sketches" / f"{number:05d}" for number in range(len(pieces))]
-        targets = [work / "index" / f"{number:05d}" for number in range(len(pieces))]
-        gone_rows = [gone["row"].combine_chunks() for gone in removals]
-        mapper(indexes.keep_piece, list(zip(sketches, [request.options] * len(pieces), gone_rows, targets)), "index")
-    files.write_parquet(out.path / "removed.parquet", _renamed(result.removals.drop_columns("row")))
+        _keep_for_index(out, request.options, removals, mapper)
+        crawl = indexes.origins(before, Layout.load(engine), result.removals["keeper_row"])
+        left_for = {str(name): count for name, count in Counter(crawl.drop_null().to_pylist()).items()}
+        removed = removed.append_column("crawl", crawl)
+    files.write_parquet(out.path / "removed.parquet", removed)
     files.write_parquet(out.path / "pairs.parquet", pairs_of(engine).rename_columns(["id_a", "id_b", "jaccard"]))
-    return _report(request, result, sizes)
+    return _report(request, result, sizes) | {"removed_for_crawl": left_for}
+
+
+def _keep_for_index(out: OutFolder, options: DedupOptions, removals: Sequence[pa.Table], mapper: Mapper) -> None:
+    target = out.work / "index"
+    target.mkdir(parents=True, exist_ok=True)
+    tasks = [
+        (
+            out.work / "engine" / "sketches" / f"{number:05d}",
+            options,
+            gone["row"].combine_chunks(),
+            target / f"{number:05d}",
+        )
+        for number, gone in enumerate(removals)
+    ]
+    mapper(indexes.keep_piece, tasks, "index")
 
 
 def write_piece(task: tuple[InputPiece, pa.Table, Path, int]) -> tuple[int, int]:
@@ -127,7 +191,7 @@ def write_piece(task: tuple[InputPiece, pa.Table, Path, int]) -> tuple[int, int]
 
 
 def _renamed(table: pa.Table) -> pa.Table:
-    return table.rename_columns(["id", "cluster_id", "jaccard"])
+    return table.select(["blob_id", "cluster_id", "jaccard"]).rename_columns(["id", "cluster_id", "jaccard"])
 
 
 def _report(request: Request, result: Result, sizes: Sequence[tuple[int, int]]) -> dict[str, Any]:

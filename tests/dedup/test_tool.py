@@ -2,7 +2,11 @@
 
 import gzip
 import json
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -213,6 +217,87 @@ def test_a_crawl_is_remembered_once_and_repeats_its_result(tmp_path):
     for one, two in (("x", "y"), ("xb", "yb")):
         assert kept_texts(tmp_path / one) == kept_texts(tmp_path / two)
     assert not set(kept_texts(tmp_path / "xb")) & set(CORPUS[10:20])
+
+
+def test_a_crawl_is_the_same_wherever_its_files_lie(tmp_path):
+    """Moved, touched, renamed or packed, a crawl is not taken for a later copy of itself."""
+    (tmp_path / "crawl").mkdir()
+    source = Path(write_lines(tmp_path / "crawl" / "c.jsonl", CORPUS[:20]))
+    assert dedup(tmp_path / "crawl", "--out", tmp_path / "0", "--index", tmp_path / "index") == 0
+    kept = (tmp_path / "0" / "kept" / "part-00000.jsonl").read_bytes()
+    os.utime(source, (1, 1))
+    assert dedup(tmp_path / "crawl", "--out", tmp_path / "1", "--index", tmp_path / "index") == 0
+    (tmp_path / "crawl").rename(tmp_path / "moved")
+    assert dedup(tmp_path / "moved", "--out", tmp_path / "2", "--index", tmp_path / "index") == 0
+    (tmp_path / "moved" / "d.jsonl.gz").write_bytes(gzip.compress((tmp_path / "moved" / "c.jsonl").read_bytes()))
+    (tmp_path / "moved" / "c.jsonl").unlink()
+    assert dedup(tmp_path / "moved", "--out", tmp_path / "3", "--index", tmp_path / "index") == 0
+    for number in "123":
+        assert (tmp_path / number / "kept" / "part-00000.jsonl").read_bytes() == kept
+    assert len(list((tmp_path / "index").glob("crawl-*"))) == 1
+
+
+def test_a_crawl_that_leaves_for_an_earlier_one_is_questioned(tmp_path, capsys):
+    index = tmp_path / "index"
+    once = write_parquet(tmp_path / "a.parquet", CORPUS[:20])
+    again = write_parquet(tmp_path / "b.parquet", CORPUS[:20], crawled=[2] * 20)
+    assert dedup(once, "--out", tmp_path / "1", "--index", index, "--crawl", "may") == 0
+    assert "again?" not in capsys.readouterr().out
+    assert dedup(again, "--out", tmp_path / "2", "--index", index) == 0
+    assert "20 of 20 rows leave for rows of the crawl 'may'" in capsys.readouterr().out
+    removed = pq.read_table(tmp_path / "2" / "removed.parquet")
+    assert removed["crawl"].to_pylist() == ["may"] * 20
+    assert set(pq.read_table(tmp_path / "1" / "removed.parquet")["crawl"].to_pylist()) <= {None}
+
+
+def test_the_name_of_a_crawl_is_given_once(tmp_path, capsys):
+    index = tmp_path / "index"
+    one, two = (
+        write_parquet(tmp_path / name, texts) for name, texts in (("1.parquet", CORPUS[:9]), ("2.parquet", CORPUS[9:]))
+    )
+    for name, words in (("no name", "is no name"), ("../up", "is no name")):
+        assert dedup(one, "--out", tmp_path / "o", "--index", index, "--crawl", name) == 2
+        assert words in capsys.readouterr().err
+    for out in ("a", "b"):
+        assert dedup(one, "--out", tmp_path / out, "--index", index, "--crawl", "may") == 0
+    assert kept_texts(tmp_path / "a") == kept_texts(tmp_path / "b")
+    assert dedup(two, "--out", tmp_path / "c", "--index", index, "--crawl", "may") == 2
+    assert "--drop may" in capsys.readouterr().err
+
+
+def test_a_dropped_crawl_takes_no_more_rows_with_it(tmp_path, capsys):
+    index = tmp_path / "index"
+    one = write_parquet(tmp_path / "1.parquet", CORPUS[:20])
+    two = write_parquet(tmp_path / "2.parquet", CORPUS[10:30])
+    assert dedup(one, "--out", tmp_path / "a", "--index", index, "--crawl", "may") == 0
+    assert dedup(two, "--out", tmp_path / "b", "--index", index, "--crawl", "june") == 0
+    capsys.readouterr()
+    assert cli.main(["dedup-index", str(index)]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["may", "june"]
+    assert cli.main(["dedup-index", str(index), "--drop", "july"]) == 2
+    assert "it holds may, june" in capsys.readouterr().err
+    assert cli.main(["dedup-index", str(index), "--drop", "may"]) == 0
+    assert dedup(two, "--out", tmp_path / "b", "--index", index, "--crawl", "june") == 0
+    assert dedup(two, "--out", tmp_path / "c") == 0
+    assert kept_texts(tmp_path / "b") == kept_texts(tmp_path / "c")
+    assert cli.main(["dedup-index", str(tmp_path)]) == 1
+    # What stayed this time is what the index now holds.
+    assert dedup(one, "--out", tmp_path / "a", "--index", index) == 0
+    assert not set(kept_texts(tmp_path / "a")) & set(CORPUS[10:20])
+
+
+def test_a_second_crawl_waits_for_the_index(tmp_path, capsys):
+    source = write_parquet(tmp_path / "a.parquet", CORPUS[:5])
+    hold = "import sys; from pathlib import Path; from sc2lib.workflow.lock import RunLock\n"
+    hold += "lock = RunLock(Path(sys.argv[1])); lock.acquire(); print('held', flush=True); sys.stdin.read()"
+    index = tmp_path / "index"
+    command = [sys.executable, "-c", hold, str(index)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        assert dedup(source, "--out", tmp_path / "o", "--index", index) == 1
+        assert f"index is in use by process {holder.pid}" in capsys.readouterr().err
+        holder.stdin.close()
+    assert dedup(source, "--out", tmp_path / "o", "--index", index) == 0
 
 
 def test_an_index_of_other_options_is_refused(tmp_path, capsys):
