@@ -22,7 +22,9 @@ def add(commands: Verbs) -> None:
         "  sc2 dedup crawl-2/ --out clean-2 --index idx --crawl june\n"
         "  sc2 dedup stack/ --out paper --mode paper --scope language\n\n"
         "Of two near-duplicates the one with the better license_type, more star_events_count and fork_events_count, or "
-        "the\nlater revision_date and visit_date stays, as far as there are such columns; then the smaller hash.\n"
+        "the\nlater revision_date and visit_date stays, then the first in order of repo_name and path, as far as there are "
+        "such\ncolumns; then the smaller hash. A value that cannot be read counts as missing.\n"
+        "Without an id a row is called after its file and number: a/part-0.jsonl#0 is the first of a/part-0.jsonl.\n"
         "A text of fewer words than a shingle leaves only for an exact copy; a missing text counts as an empty one.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -71,7 +73,7 @@ def _dedup_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("inputs", nargs="+", type=Path, metavar="IN", help=".parquet, .jsonl (.gz, .zst), or a folder")
     command.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the results")
     command.add_argument("--text", metavar="COLUMN", help="the text (default: content, text, code, …)")
-    command.add_argument("--id", metavar="COLUMN", help="names a row (default: id, blob_id, …, else file and number)")
+    command.add_argument("--id", metavar="COLUMN", help="names a row (default: id, blob_id, …; '': file and number)")
     command.add_argument("--language", metavar="COLUMN", help="for --scope language (default: language, lang)")
     command.add_argument("--mode", choices=["verified", "paper"], default="verified", help="paper: as The Stack v2")
     command.add_argument("--scope", choices=["all", "language"], default="all", help="what is compared with what")
@@ -79,6 +81,9 @@ def _dedup_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--shingle-size", type=int, default=5, metavar="N", help="words of a shingle (default 5)")
     command.add_argument("--bands", type=int, help="bands of a signature (default 32; mode paper 25)")
     command.add_argument("--rows", type=int, help="positions of a band (default 8; mode paper 10)")
+    command.add_argument(
+        "--on-bad-line", choices=["error", "skip"], default="error", help="skip: leave broken lines out, and count them"
+    )
     command.add_argument("--index", type=Path, metavar="DIR", help="remember this crawl, and compare with earlier ones")
     command.add_argument("--crawl", metavar="NAME", help="what the index calls this crawl (default: a digest of it)")
     command.add_argument("--executor", choices=["local", "ray"], default="local", help="where it runs")
@@ -103,7 +108,8 @@ def _dedup(options: argparse.Namespace) -> int:
         mode=options.mode,
     )
     names = ("text", "id", "language", "index", "crawl", "executor", "workers")
-    request = Request(tuple(options.inputs), options.out, how, **{name: getattr(options, name) for name in names})
+    rest = {name: getattr(options, name) for name in names} | {"skip_bad_lines": options.on_bad_line == "skip"}
+    request = Request(tuple(options.inputs), options.out, how, **rest)
     started = time.perf_counter()
     report = run(request, say)
     seconds = time.perf_counter() - started

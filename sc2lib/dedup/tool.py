@@ -10,26 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
 from sc2lib import files
 from sc2lib.dedup import index as indexes
 from sc2lib.dedup.engine import Mapper, Result, clusters_of_piece, deduplicate, pairs_of
-from sc2lib.dedup.inputs import (
-    Columns,
-    InputFile,
-    InputPiece,
-    choose_columns,
-    column_names,
-    content_digest,
-    cut,
-    find_inputs,
-)
+from sc2lib.dedup.input_files import Columns, InputFile, find_inputs
+from sc2lib.dedup.inputs import InputPiece, choose_columns, content_digest, cut, header
 from sc2lib.dedup.layout import Layout
 from sc2lib.dedup.options import DedupOptions
 from sc2lib.dedup.outputs import OutFolder
+from sc2lib.dedup.survey import findings, survey_piece
+from sc2lib.errors import InputError, ParameterError
 from sc2lib.workflow.executors import Executor, executor
 from sc2lib.workflow.lock import RunLock
 
@@ -39,7 +32,10 @@ SAME_AGAIN = 0.9  # share of a crawl that leaves for one earlier crawl, from whi
 
 @dataclass(frozen=True)
 class Request:
-    """What to deduplicate, where to, how; `index` remembers the crawl, under the name `crawl`, for later ones."""
+    """What to deduplicate, where to, how. Raises ParameterError for a negative number of workers.
+
+    `index` remembers the crawl, under the name `crawl`, for later ones.
+    """
 
     inputs: tuple[Path, ...]
     out: Path
@@ -49,8 +45,13 @@ class Request:
     language: str | None = None
     index: Path | None = None
     crawl: str | None = None
+    skip_bad_lines: bool = False
     executor: str = "local"
     workers: int = 0
+
+    def __post_init__(self) -> None:
+        if self.workers < 0:
+            raise ParameterError(f"--workers {self.workers} is negative; give 0 for one process per core")
 
 
 def run(request: Request, say: Say) -> dict[str, Any]:
@@ -60,15 +61,16 @@ def run(request: Request, say: Say) -> dict[str, Any]:
     """
     out = OutFolder(request.out.resolve())
     found = find_inputs(request.inputs, out.path)
-    names = column_names(found[0])
-    columns = choose_columns(names, found[0].path, request.text, request.id, request.language)
+    headers = [header(file, request.skip_bad_lines) for file in found]
+    language = request.language if request.options.scope == "language" else ""
+    columns = choose_columns(headers, request.text, request.id, language)
     say(describe(columns, request))
     out.claim()
     index = nullcontext() if request.index is None else indexes.held(request.index, request.options)
     with RunLock(out.mark, "give another folder with --out"), index:
         run_on = executor(request.executor, request.workers)
         with run_on.held():
-            report = _run(request, out, found, columns, run_on)
+            report = _run(request, out, found, columns, run_on, say)
         files.remove(out.work)
     for sentence in notes(report, request.index):
         say(sentence)
@@ -76,20 +78,27 @@ def run(request: Request, say: Say) -> dict[str, Any]:
 
 
 def _run(
-    request: Request, out: OutFolder, found: list[InputFile], columns: Columns, run_on: Executor
+    request: Request, out: OutFolder, found: list[InputFile], columns: Columns, run_on: Executor, say: Say
 ) -> dict[str, Any]:
     mapper = _mapper(run_on)
     crawl, before = None, []
     if request.index is not None:
         crawl = indexes.crawl_of(request.index, _content_key(found, columns, mapper), request.crawl, _names(request))
         before = indexes.crawls_before(request.index, crawl)
-    made_from = (found, columns, request.options, crawl and crawl.key, [one.key for one in before])
+    made_from = (
+        found,
+        columns,
+        request.options,
+        request.skip_bad_lines,
+        crawl and crawl.key,
+        [one.key for one in before],
+    )
     key = hashlib.sha256(repr(made_from).encode()).hexdigest()
     report = _finished(out.path, key)
     if report is not None and (crawl is None or crawl.folder.exists()):
         return report
     out.clear()
-    report = _compute(request, out, found, columns, before, mapper) | {"key": key}
+    report = _compute(request, out, found, columns, before, mapper, say) | {"key": key}
     if crawl is not None:
         indexes.add_crawl(crawl, before, report["kept"], out.work / "index")
     files.write_text(out.path / "report.json", json.dumps(report, indent=1) + "\n")
@@ -142,10 +151,17 @@ def _compute(
     columns: Columns,
     before: list[indexes.Crawl],
     mapper: Mapper,
+    say: Say,
 ) -> dict[str, Any]:
     pieces: list[InputPiece] = []
     for file in found:
-        pieces += cut(file, columns, out.work / "plain" / f"{hashlib.sha256(repr(file).encode()).hexdigest()}.jsonl")
+        plain = out.work / "plain" / f"{hashlib.sha256(repr(file).encode()).hexdigest()}.jsonl"
+        pieces += cut(file, columns, plain, request.skip_bad_lines)
+    if not pieces:
+        raise InputError("there is no row in any of the files; give some that hold rows")
+    seen = findings(pieces, mapper(survey_piece, pieces, "survey"), columns)
+    for sentence in seen.sentences():
+        say(sentence)
     engine = out.work / "engine"
     earlier = [folder for crawl in before for folder in crawl.sketches()]
     result = deduplicate(pieces, engine, request.options, mapper, earlier, request.index is not None)
@@ -161,7 +177,7 @@ def _compute(
         removed = removed.append_column("crawl", crawl)
     files.write_parquet(out.path / "removed.parquet", removed)
     files.write_parquet(out.path / "pairs.parquet", pairs_of(engine).rename_columns(["id_a", "id_b", "jaccard"]))
-    return _report(request, result, sizes) | {"removed_for_crawl": left_for}
+    return _report(request, result, sizes) | seen.record() | {"removed_for_crawl": left_for}
 
 
 def _keep_for_index(out: OutFolder, options: DedupOptions, removals: Sequence[pa.Table], mapper: Mapper) -> None:
@@ -182,12 +198,10 @@ def _keep_for_index(out: OutFolder, options: DedupOptions, removals: Sequence[pa
 def write_piece(task: tuple[InputPiece, pa.Table, Path, int]) -> tuple[int, int]:
     """Write what stays of a piece, and its clusters; returns bytes of text before and after."""
     piece, removals, out, number = task
-    keep = np.ones(piece.count(), bool)
-    keep[removals["row"].to_numpy()] = False
-    written = piece.write_kept(pa.array(keep), out / "kept" / f"part-{number:05d}")
+    written = piece.write_kept(removals["row"].to_numpy(), out / "kept" / f"part-{number:05d}")
     clusters = clusters_of_piece(written.names, removals)
     files.write_parquet(out / "clusters" / f"part-{number:05d}.parquet", _renamed(clusters))
-    return int(written.length_bytes.sum()), int(written.length_bytes[keep].sum())
+    return written.bytes, written.bytes_kept
 
 
 def _renamed(table: pa.Table) -> pa.Table:

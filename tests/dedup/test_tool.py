@@ -122,8 +122,8 @@ def test_an_interrupted_request_ends_with_the_same_bytes(tmp_path, whole, monkey
         ("a.parquet", b"PAR1 and nothing more", "a.parquet cannot be read as Parquet"),
         ("a.jsonl", b'{"text": "one"}\n{"text": \n', "a.jsonl, line 2, is not JSON"),
         ("a.jsonl", b'{"text": "one"}\n["two"]\n', "a.jsonl, line 2, is no JSON object"),
-        ("a.jsonl", b'{"text": 1}\n', "is int64, not text"),
-        ("a.jsonl", b'{"text": "a"}\n{"text": 1}\n', "differ in type"),
+        ("a.jsonl", b'{"text": 1}\n', "line 1, has a 'text' that is a number, not text"),
+        ("a.jsonl", b'{"text": "a"}\n{"text": 1}\n', "a.jsonl, line 2, has a 'text' that is a number"),
         ("a.jsonl.gz", gzip.compress(b'{"text": "one"}\n' * 999)[:-30], "a.jsonl.gz"),
         ("a.jsonl", b'{"words": "one"}\n', "--text; it has words"),
     ],
@@ -146,9 +146,42 @@ def test_impossible_requests_are_refused(tmp_path, capsys):
         ((source, "--out", tmp_path / "b.jsonl" / "o"), "Not a directory"),
         ((source, "--out", tmp_path / "o", "--mode", "paper", "--index", tmp_path / "i"), "verified"),
         ((source, "--out", tmp_path / "o", "--index", tmp_path), "not empty"),
+        ((source, "--out", tmp_path / "o", "--index", source), "is a file"),
     ]:
         assert dedup(*arguments) in (1, 2)
         assert words in capsys.readouterr().err
+    assert cli.main(["dedup", source, "--out", str(tmp_path / "o"), "--workers", "-3"]) == 2
+    assert "--workers -3 is negative" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 1 << 25])
+def test_who_stays_does_not_depend_on_a_value_elsewhere(tmp_path, capsys, monkeypatch, piece_bytes):
+    """The copy with more stars stays, whichever rows share a piece with the one whose stars cannot be read."""
+    monkeypatch.setattr(inputs, "PIECE_BYTES", piece_bytes)
+    copy, other = CORPUS[9] + "\n", CORPUS[50]
+    rows = [(CORPUS[9], "1"), (copy, "100"), (other, "n/a")]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": t, "star_events_count": s}) + "\n" for t, s in rows))
+    assert dedup(tmp_path / "a.jsonl", "--out", tmp_path / "out") == 0
+    assert "star_events_count (1 of 3 values cannot be read" in capsys.readouterr().out
+    lines = [line for part in sorted((tmp_path / "out" / "kept").iterdir()) for line in part.read_text().splitlines()]
+    assert [json.loads(line)["text"] for line in lines] == [copy, other]
+
+
+def test_broken_lines_are_left_out_if_asked_and_counted(tmp_path, capsys):
+    source = Path(write_lines(tmp_path / "a.jsonl", CORPUS[:5]))
+    whole = source.read_bytes()
+    source.write_bytes(b'{"text": "hunter2\n' + whole + b"[1]\n")
+    assert dedup(source, "--out", tmp_path / "out") == 1
+    assert "line 1, is not JSON" in capsys.readouterr().err
+    assert dedup(source, "--out", tmp_path / "out", "--on-bad-line", "skip") == 0
+    said = capsys.readouterr().out
+    assert "2 broken lines are left out; the first: " in said and "hunter2" not in said
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert (report["bad_lines"], report["files"]) == (2, 5)
+    kept = (tmp_path / "out" / "kept" / "part-00000.jsonl").read_bytes().splitlines()
+    assert kept and set(kept) <= set(whole.splitlines())
+    ids = pq.read_table(tmp_path / "out" / "clusters", partitioning=None)["id"].to_pylist()
+    assert ids == [f"a.jsonl#{number}" for number in range(1, 6)]
 
 
 def test_a_folder_that_sc2_did_not_make_is_left_as_it_is(tmp_path, capsys):
