@@ -22,7 +22,7 @@ def add(commands: Verbs) -> None:
         "  sc2 dedup crawl-2/ --out clean-2 --index idx --crawl june\n"
         "  sc2 dedup stack/ --out paper --mode paper --scope language\n\n"
         "Of two near-duplicates the one with the better license_type, more star_events_count and fork_events_count, or "
-        "the\nlater revision_date and visit_date stays, then the first in order of repo_name and path, as far as there are "
+        "the\nlater revision_date and visit_date stays, then the first by repo_name and path, as far as there are "
         "such\ncolumns; then the smaller hash. A value that cannot be read counts as missing.\n"
         "Without an id a row is called after its file and number: a/part-0.jsonl#0 is the first of a/part-0.jsonl.\n"
         "A text of fewer words than a shingle leaves only for an exact copy; a missing text counts as an empty one.",
@@ -79,8 +79,8 @@ def _dedup_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--scope", choices=["all", "language"], default="all", help="what is compared with what")
     command.add_argument("--threshold", type=float, default=0.7, metavar="J", help="Jaccard similarity (default 0.7)")
     command.add_argument("--shingle-size", type=int, default=5, metavar="N", help="words of a shingle (default 5)")
-    command.add_argument("--bands", type=int, help="bands of a signature (default 32; mode paper 25)")
-    command.add_argument("--rows", type=int, help="positions of a band (default 8; mode paper 10)")
+    command.add_argument("--bands", type=int, help="bands of a signature (default: as the threshold needs; 32 at 0.7)")
+    command.add_argument("--rows", type=int, help="positions of a band (default 8 at 0.7; mode paper: 25 bands of 10)")
     command.add_argument(
         "--on-bad-line", choices=["error", "skip"], default="error", help="skip: leave broken lines out, and count them"
     )
@@ -95,15 +95,19 @@ def _dedup(options: argparse.Namespace) -> int:
 
     if options.executor == "local":
         start_ahead(["sc2lib.dedup.tool"], options.workers)
+    from sc2lib.dedup.band_shape import PAPER, band_shape
     from sc2lib.dedup.options import DedupOptions
     from sc2lib.dedup.tool import Request, run
 
-    bands, rows = (25, 10) if options.mode == "paper" else (32, 8)
+    bands, rows = options.bands, options.rows
+    if options.mode == "paper":
+        bands, rows = (PAPER[0] if bands is None else bands), (PAPER[1] if rows is None else rows)
+    bands, rows = band_shape(options.threshold, bands, rows)
     how = DedupOptions(
         threshold=options.threshold,
         shingle_size=options.shingle_size,
-        bands=options.bands or bands,
-        rows=options.rows or rows,
+        bands=bands,
+        rows=rows,
         scope=options.scope,
         mode=options.mode,
     )

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from sc2lib import files
 from sc2lib.dedup import index as indexes
+from sc2lib.dedup.band_shape import expected_recall
 from sc2lib.dedup.engine import Mapper, Result, clusters_of_piece, deduplicate, pairs_of
 from sc2lib.dedup.input_files import Columns, InputFile, find_inputs
 from sc2lib.dedup.inputs import InputPiece, choose_columns, content_digest, cut, header
@@ -115,11 +116,17 @@ def _names(request: Request) -> tuple[str, ...]:
 
 
 def describe(columns: Columns, request: Request) -> str:
-    """Which columns are used, in a sentence."""
+    """Which columns are used, and how many of the pairs at the threshold will be seen."""
     words = [f"text: {columns.text}", f"id: {columns.id or 'file name and row number'}"]
     if request.options.scope == "language":
         words.append(f"language: {columns.language or 'none, all rows are compared'}")
-    return "columns: " + ", ".join(words)
+    how = request.options
+    recall = expected_recall(how.threshold, how.bands, how.rows)
+    return (
+        f"columns: {', '.join(words)}\n"
+        f"{how.bands} bands of {how.rows}: of the pairs at a similarity of {how.threshold:g}, {recall:.1%} are "
+        "expected to be compared, of more similar ones more"
+    )
 
 
 def notes(report: dict[str, Any], index: Path | None) -> list[str]:
@@ -218,6 +225,7 @@ def _report(request: Request, result: Result, sizes: Sequence[tuple[int, int]]) 
         "bytes": before,
         "bytes_kept": after,
         "options": vars(request.options),
+        "expected_recall": expected_recall(request.options.threshold, request.options.bands, request.options.rows),
     }
 
 
