@@ -79,4 +79,5 @@ def find_inputs(paths: Sequence[Path], out: Path) -> list[InputFile]:
 
 def _as_it_is(path: Path, name: str) -> InputFile:
     state = path.stat()
+    name = os.fsencode(name).decode("utf-8", "backslashreplace")  # any bytes may be a file's name
     return InputFile(path, name, state.st_size, state.st_mtime_ns)

@@ -33,9 +33,9 @@ SAME_AGAIN = 0.9  # share of a crawl that leaves for one earlier crawl, from whi
 
 @dataclass(frozen=True)
 class Request:
-    """What to deduplicate, where to, how. Raises ParameterError for a negative number of workers.
+    """What to deduplicate, where to, how; `index` remembers the crawl, under the name `crawl`, for later ones.
 
-    `index` remembers the crawl, under the name `crawl`, for later ones.
+    Raises ParameterError for a negative number of workers and for the name of a crawl without an index.
     """
 
     inputs: tuple[Path, ...]
@@ -53,6 +53,8 @@ class Request:
     def __post_init__(self) -> None:
         if self.workers < 0:
             raise ParameterError(f"--workers {self.workers} is negative; give 0 for one process per core")
+        if self.crawl is not None and self.index is None:
+            raise ParameterError(f"--crawl {self.crawl} names a crawl of an index; give the index with --index")
 
 
 def run(request: Request, say: Say) -> dict[str, Any]:
@@ -84,7 +86,8 @@ def _run(
     mapper = _mapper(run_on)
     crawl, before = None, []
     if request.index is not None:
-        crawl = indexes.crawl_of(request.index, _content_key(found, columns, mapper), request.crawl, _names(request))
+        content = _content_key(found, columns, mapper)
+        crawl = indexes.crawl_of(request.index, content, request.crawl, tuple(map(str, request.inputs)))
         before = indexes.crawls_before(request.index, crawl)
     made_from = (
         found,
@@ -109,10 +112,6 @@ def _run(
 def _content_key(found: list[InputFile], columns: Columns, mapper: Mapper) -> str:
     """The same for the same content, whatever the files are called, wherever they lie, however old they are."""
     return hashlib.sha256(repr((sorted(mapper(content_digest, found, "digest")), columns)).encode()).hexdigest()[:12]
-
-
-def _names(request: Request) -> tuple[str, ...]:
-    return tuple(map(str, request.inputs))
 
 
 def describe(columns: Columns, request: Request) -> str:

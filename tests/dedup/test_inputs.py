@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -46,6 +47,10 @@ def test_rows_are_called_after_the_path_below_what_was_given(tmp_path):
     ]:
         found = find_inputs(given, tmp_path / "out")
         assert [file.name for file in found] == names
+    odd = tmp_path / "odd" / os.fsdecode(b"caf\xe9.jsonl")
+    odd.parent.mkdir()
+    odd.write_bytes(one.read_bytes())
+    assert find_inputs([odd], tmp_path / "out")[0].name == "caf\\xe9.jsonl"
     columns = Columns("text")
     (packed,) = cut(find_inputs([two], tmp_path / "out")[0], columns, tmp_path / "unpacked")
     assert packed.called()[0] == ["part-0.jsonl.gz#0"]  # never after what it was unpacked to

@@ -142,6 +142,7 @@ def test_impossible_requests_are_refused(tmp_path, capsys):
         ((source, "--out", tmp_path / "o", "--bands", "0"), "bands 0 is not at least 1"),
         ((source, "--out", tmp_path / "o", "--threshold", "0.5", "--rows", "0"), "rows 0 is not at least 1"),
         ((source, "--out", tmp_path / "o", "--text", "cotent"), "no column 'cotent'; it has content"),
+        ((source, "--out", tmp_path / "o", "--crawl", "may"), "give the index with --index"),
         ((source, "--out", tmp_path), "lies in"),
         ((source, "--out", source), "another folder"),
         ((source, "--out", write_lines(tmp_path / "b.jsonl", "b")), "is a file"),
