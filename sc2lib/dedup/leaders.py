@@ -17,8 +17,14 @@ from sc2lib.dedup.shingles import Hashes, Offsets
 from sc2lib.dedup.sketches import keys_of_bands
 from sc2lib.dedup.walk import walk
 
-REMOVALS = pa.schema(
-    [("row", pa.int64()), ("blob_id", pa.string()), ("cluster_id", pa.string()), ("jaccard", pa.float64())]
+REMOVALS = pa.schema(  # row and keeper_row count over all folders of the layout
+    [
+        ("row", pa.int64()),
+        ("blob_id", pa.string()),
+        ("cluster_id", pa.string()),
+        ("jaccard", pa.float64()),
+        ("keeper_row", pa.int64()),
+    ]
 )
 PAIRS = pa.schema([("blob_id_a", pa.string()), ("blob_id_b", pa.string()), ("jaccard", pa.float64())])
 
@@ -42,6 +48,7 @@ def resolve_group(task: tuple[Path, int, Path]) -> None:
         names.take(pa.array(gone)),
         names.take(pa.array(found.keeper[gone])),
         pa.array(found.jaccard[gone]),
+        pa.array(members.rows[found.keeper[gone]]),
     ]
     pairs = [names.take(pa.array(found.left)), names.take(pa.array(found.right)), pa.array(found.similarity)]
     with files.atomic(target) as temporary:

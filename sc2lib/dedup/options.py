@@ -29,8 +29,9 @@ class DedupOptions:
     def __post_init__(self) -> None:
         if not 0.0 < self.threshold <= 1.0:
             raise ParameterError(f"threshold {self.threshold} is not above 0 and at most 1")
-        if min(self.shingle_size, self.bands, self.rows) < 1:
-            raise ParameterError("shingle_size, bands and rows are at least 1")
+        for name in ("shingle_size", "bands", "rows"):
+            if getattr(self, name) < 1:
+                raise ParameterError(f"{name} {getattr(self, name)} is not at least 1")
         if self.mode not in MODES:
             raise ParameterError(f"mode {self.mode!r} is none of {', '.join(MODES)}")
         if self.scope not in SCOPES:
