@@ -19,9 +19,10 @@ from sc2lib.curation.licenses.spdx import reference_addresses, reference_names
 from sc2lib.curation.licenses.texts import Match
 
 NOASSERTION = "NOASSERTION"  # a licence is stated, but not one that is known
+UNKNOWN_SPDX = "LicenseRef-scancode-unknown-spdx"  # what ScanCode says of a tag's licence that it does not know
 
 # All patterns run on RE2, which reads every byte once, so that no file can stall them.
-SPDX_TAG = re2.compile(rb"SPDX-License-Identifier:[ \t]*([A-Za-z0-9.+() :-]+)")
+SPDX_TAG = re2.compile(rb"(?i)SPDX[- ]licen[sc]e[- ]identifier[ \t]*:[*\"'` \t]*([A-Za-z0-9(][A-Za-z0-9.+():/,_ \t-]*)")
 # "released under the terms of the Apache License, Version 2.0"; and a heading "License" with one short line below.
 MENTION = re2.compile(
     rb"(?i)\b(?:licen[sc]ed|released|distributed|available|provided|published|covered|made available)\s+"
@@ -55,10 +56,14 @@ LONGEST_NAME = 9  # words
 
 
 def tags(text: str) -> list[Match]:
-    """Licences named by ``SPDX-License-Identifier`` tags, with their lines."""
+    """Licences named by ``SPDX-License-Identifier`` tags, with their lines.
+
+    A tag always says that there is a licence. One that is not on the list (``LicenseRef-Acme``), or an expression
+    that nobody can read, is UNKNOWN_SPDX.
+    """
     found = _Finder(text)
     for tag, line in found.all(SPDX_TAG):
-        for name in licenses_of(tag.strip(" -*/")) or ():
+        for name in _tagged(tag.strip(" \t-/.:,")):
             found.add(name, "tag", line)
     return found.matches
 
@@ -143,10 +148,23 @@ def licenses_of(expression: str) -> list[str] | None:
     return list(dict.fromkeys(symbol.key for symbol in _licensing().license_symbols(parsed, decompose=True)))
 
 
-def parse(expression: str) -> Any:
-    """A parsed licence expression with current SPDX keys (a ``license_expression`` node), or None."""
+def _tagged(expression: str) -> list[str]:
+    """The licences of a tag's expression, each once, with UNKNOWN_SPDX for those that are not known."""
+    parsed = parse(expression, validate=False)
+    if parsed is None:
+        return [UNKNOWN_SPDX]
+    unknown = set(_licensing().unknown_license_keys(parsed))
+    symbols = _licensing().license_symbols(parsed, decompose=True)
+    return list(dict.fromkeys(UNKNOWN_SPDX if symbol.key in unknown else symbol.key for symbol in symbols))
+
+
+def parse(expression: str, validate: bool = True) -> Any:
+    """A parsed licence expression with current SPDX keys (a ``license_expression`` node), or None.
+
+    Without `validate`, licences that nobody knows may stand in it.
+    """
     try:
-        return _licensing().parse(expression, validate=True)
+        return _licensing().parse(expression, validate=validate)
     except (ExpressionError, IndexError, AssertionError):  # the parser's own slips on "( )" and "( AND MIT"
         return None
 
