@@ -49,6 +49,24 @@ DEBIAN_TEXT = re2.compile(rb"/usr/share/common-licenses/([A-Z][A-Za-z0-9.-]*[A-Z
 PUBLIC_DOMAIN = re2.compile(
     rb"(?i)\b(?:placed|released|put|dedicat(?:ed|es?))\b[^.;]{0,160}?\b(?:in|into|to)\s+the\s+public\s+domain"
 )
+# Notices that forbid. The word "proprietary" alone mostly speaks of other people's software, and a licence that permits
+# forbids something, too ("no commercial use of the name"), so each of these says what is forbidden.
+PROPRIETARY = re2.compile(
+    rb"(?i)\b(?:proprietary\W+(?:and\W+)?confidential|confidential\W+(?:and\W+)?proprietary"
+    rb"|(?:code|software|program|project)\W+is\W+proprietary"
+    rb"|unauthori[sz]ed\W+copying\W+of\W+this\W+(?:file|software|program|code|project|repository)"
+    rb"|non\W?commercial\W+(?:use|usage|purposes?)\W+only"
+    rb"|(?:only|free|available|licensed)\W+for\W+(?:personal\W+|academic\W+)?(?:and\W+|or\W+)?"
+    rb"non\W?commercial\W+(?:use|usage|purposes?)"
+    rb"|not\W+(?:licensed\W+|available\W+)?for\W+commercial\W+use|no\W+commercial\W+use[ \t]*[.;!\n]"
+    rb"|redistribution(?:\W+(?:and|or|use|modification|in|of|source|binary|forms?|with|without|the|this|software))*\W+"
+    rb"(?:is|are)\W+not\W+permitted|permission\W+is\W+hereby\W+not\W+granted"
+    rb"|may\W+not\W+(?:copy|modify|merge|publish|(?:re)?distribute|sublicense)\W+"
+    rb"(?:(?:or\W+)?(?:copy|modify|merge|publish|(?:re)?distribute|sublicense)\W+){1,9}(?:the|this|any|it)"
+    rb"(?:\W+\w+\W*\.|[^.;]{0,120}\Wwithout)"
+    rb"|all\W+rights\W+reserved\W+(?:no\W+(?:permission|licen[sc]e|part|rights?)|you\W+may\W+not|unauthori[sz]ed"
+    rb"|do\W+not\W+(?:use|copy|(?:re)?distribute)))(?:\b|\W|$)"
+)
 URL = re2.compile(rb"https?://([^\s<>()\[\]\"'`]+)")
 MOST_MENTIONS = 1000  # per pattern and file
 FILLER = {"the", "license", "licence", "software", "version", "v", "style", "terms", "open", "source", "for", "of"}
@@ -71,13 +89,16 @@ def tags(text: str) -> list[Match]:
 def mentions(text: str) -> list[Match]:
     """Licences that a text says it is under, names below a heading "License", or links to, in that order.
 
-    A text of a few words is taken for a name (``Apache 2.0`` is a whole LICENSE file in the wild).
+    A notice that forbids ("proprietary and confidential", "non-commercial use only") is a licence, too. A text of a
+    few words is taken for a name (``Apache 2.0`` is a whole LICENSE file in the wild).
     """
     found = _Finder(text)
     if len(text) < LONGEST_NAME * 10 and (name := resolve(text)):
         found.add(name, "name", 1)
     for _, line in found.all(PUBLIC_DOMAIN, group=0):
         found.add("LicenseRef-scancode-public-domain", "name", line)
+    for _, line in found.all(PROPRIETARY, group=0):
+        found.add("LicenseRef-scancode-proprietary-license", "name", line)
     notices = found.gnu_notices()
     for pattern in (MENTION, KEYED, HEADING):
         for phrase, line in found.all(pattern):
