@@ -14,12 +14,11 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 
-from license_expression import OR, LicenseWithExceptionSymbol, get_license_index
-
 from sc2lib.curation.languages import language_by_name
-from sc2lib.curation.licenses.names import NOASSERTION, data, mentions, parse, tags
+from sc2lib.curation.licenses.names import NOASSERTION, data, mentions, tags
 from sc2lib.curation.licenses.texts import Match, match_texts
 from sc2lib.curation.licenses.words import words
+from sc2lib.license_expressions import is_permissive, permissive_licenses
 
 PERMISSIVE_TYPE, NON_PERMISSIVE_TYPE, NO_LICENSE_TYPE = "permissive", "non_permissive", "no_license"
 TYPES = (PERMISSIVE_TYPE, NO_LICENSE_TYPE, NON_PERMISSIVE_TYPE)
@@ -141,39 +140,7 @@ def license_type(repository_license: str | None, detected: Iterable[str]) -> str
 # docs: end-license-type
 
 
-def is_permissive(expression: str) -> bool:
-    """Whether a licence expression leaves a permissive choice: one branch of OR, every part of AND and WITH."""
-    parsed = parse(expression)
-    return parsed is not None and _permits(parsed)
-
-
-@cache
-def permissive_licenses() -> frozenset[str]:
-    """SPDX keys that ScanCode calls Permissive or Public Domain, and all that Blue Oak Council rates.
-
-    The paper's own file (appendix A.4) is not public; this is the same recipe with lists of 2025 and 2026.
-    """
-    scancode = {
-        key
-        for entry in get_license_index()
-        if entry["category"] in ("Permissive", "Public Domain")
-        for key in (entry["spdx_license_key"], *entry["other_spdx_license_keys"])
-        if key
-    }
-    return frozenset(scancode.union(*data()["blue_oak"].values()))
-
-
 @cache
 def neutral_licenses() -> frozenset[str]:
     """Amendments that do not change a licence's type (contributor agreements, disclaimers)."""
     return frozenset(data()["neutral"])
-
-
-def _permits(node: object) -> bool:
-    if isinstance(node, LicenseWithExceptionSymbol):
-        parts = (node.license_symbol.key, node.exception_symbol.key)
-        return all(part in permissive_licenses() for part in parts)
-    arguments = getattr(node, "args", ())
-    if arguments:
-        return (any if isinstance(node, OR) else all)(_permits(part) for part in arguments)
-    return getattr(node, "key", None) in permissive_licenses()

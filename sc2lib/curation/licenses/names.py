@@ -13,10 +13,11 @@ from itertools import islice
 from typing import Any
 
 import re2
-from license_expression import ExpressionError, Licensing, get_license_index, get_spdx_licensing
+from license_expression import get_license_index
 
 from sc2lib.curation.licenses.spdx import reference_addresses, reference_names
 from sc2lib.curation.licenses.texts import Match
+from sc2lib.license_expressions import licensing, parse
 
 NOASSERTION = "NOASSERTION"  # a licence is stated, but not one that is known
 UNKNOWN_SPDX = "LicenseRef-scancode-unknown-spdx"  # what ScanCode says of a tag's licence that it does not know
@@ -166,7 +167,7 @@ def licenses_of(expression: str) -> list[str] | None:
     parsed = parse(expression)
     if parsed is None:
         return None
-    return list(dict.fromkeys(symbol.key for symbol in _licensing().license_symbols(parsed, decompose=True)))
+    return list(dict.fromkeys(symbol.key for symbol in licensing().license_symbols(parsed, decompose=True)))
 
 
 def _tagged(expression: str) -> list[str]:
@@ -174,20 +175,9 @@ def _tagged(expression: str) -> list[str]:
     parsed = parse(expression, validate=False)
     if parsed is None:
         return [UNKNOWN_SPDX]
-    unknown = set(_licensing().unknown_license_keys(parsed))
-    symbols = _licensing().license_symbols(parsed, decompose=True)
+    unknown = set(licensing().unknown_license_keys(parsed))
+    symbols = licensing().license_symbols(parsed, decompose=True)
     return list(dict.fromkeys(UNKNOWN_SPDX if symbol.key in unknown else symbol.key for symbol in symbols))
-
-
-def parse(expression: str, validate: bool = True) -> Any:
-    """A parsed licence expression with current SPDX keys (a ``license_expression`` node), or None.
-
-    Without `validate`, licences that nobody knows may stand in it.
-    """
-    try:
-        return _licensing().parse(expression, validate=validate)
-    except (ExpressionError, IndexError, AssertionError):  # the parser's own slips on "( )" and "( AND MIT"
-        return None
 
 
 def resolve(name: str) -> str | None:
@@ -212,11 +202,6 @@ def _words(name: str) -> tuple[str, ...]:
     words = re.findall(r"[a-z]+|\d+(?:\.\d+)*", name.lower())
     words = [re.sub(r"(\.0)+$", "", word) for word in words]
     return tuple(word for word in words if word not in FILLER)
-
-
-@cache
-def _licensing() -> Licensing:
-    return get_spdx_licensing()
 
 
 @cache
@@ -251,5 +236,5 @@ def _addresses() -> dict[str, str]:
 
 @cache
 def data() -> dict:
-    """The shipped table: Blue Oak's list, names that change no licence type, aliases."""
+    """The shipped table: names that change no licence type, aliases."""
     return json.loads(resources.files(__package__).joinpath("license_data.json").read_text(encoding="utf-8"))

@@ -8,11 +8,11 @@ from sc2lib.curation.licenses.names import (
     data,
     licenses_of,
     mentions,
-    parse,
     resolve,
     tags,
 )
 from sc2lib.curation.licenses.spdx import reference_names
+from sc2lib.license_expressions import parse
 
 
 @pytest.mark.parametrize(
