@@ -14,8 +14,10 @@ import pytest
 import yaml
 
 from sc2lib.archive import registry, sources
+from sc2lib.curation.languages import detector
 from sc2lib.errors import InputError, TransferError
 from sc2lib.files import sha256
+from tests.archive import registry_paths
 
 
 def packed(top: str, **files: bytes) -> bytes:
@@ -171,10 +173,25 @@ def test_a_list_that_cannot_be_used(tmp_path: Path, text: str, message: str) -> 
         sources.list_origins("registry", str(path))
 
 
+def test_the_declared_languages_are_those_of_real_files() -> None:
+    """Against file names of the very archives, stored by `registry_paths`: their names must allow the language."""
+    stored = json.loads(registry_paths.STORED.read_text(encoding="utf-8"))
+    pins = registry.read_list()
+    assert set(stored) == {pin.sha256 for pin in pins}, "the list has changed: python -m tests.archive.registry_paths"
+    paths = {pin.name: stored[pin.sha256]["paths"] for pin in pins}
+    declared = [(pin.name, language) for pin in pins for language in pin.languages]
+    assert [pair for pair in declared if pair[1] not in paths[pair[0]]] == []
+    assert len({language for _, language in declared}) >= 20
+    if detector() == "go-enry":
+        unproved = [(name, one) for name, one in declared if not registry_paths.named(paths[name][one], one)]
+        # Only a look inside tells these: a header of Objective-C from one of C, a contract from a Gerber image.
+        assert unproved == [("react-native-svg", "Objective-C"), ("@openzeppelin/contracts", "Solidity")]
+
+
 def test_the_list_of_the_book_is_complete_and_can_be_chosen_from(tmp_path: Path) -> None:
     pins = registry.read_list()
     assert {pin.registry for pin in pins} == {"pypi", "npm"} and all(pin.license for pin in pins)
-    assert len({language for pin in pins for language in pin.languages}) >= 20
+    assert all(pin.languages for pin in pins)
     for found in pins:
         assert registry.Pin.parse(found.url).name == found.name
     chosen = sources.list_origins("registry", None, "npm/@*")["repo_name"].to_pylist()
