@@ -1,7 +1,7 @@
 """Licence expressions: what they say in SPDX's terms, and whether they leave a permissive choice.
 
 The one list of permissive licences: what ScanCode puts into its categories Permissive and Public Domain, and what the
-Blue Oak Council rates (reference sheet, section 1.5). The archive orders the copies of a file by it (section 1.6),
+Blue Oak Council rates, as the paper says of its own. The archive orders the copies of a file by it,
 curation gives every file its class. The paper's own list (appendix A.4) is not public; this is the same recipe with
 ScanCode's index as `license-expression` ships it and Blue Oak's list of 2026 (`blue_oak.json`).
 """

@@ -1,6 +1,6 @@
 """From the bytes of a blob to text, the paper's way: no NUL, UTF-8 first, a guess second, else dropped.
 
-Reference sheet, section 1.3 (file download): a NUL byte means binary; ``cchardet`` guesses there, `encodings` here.
+The published code does the same (V), where ``cchardet`` guesses instead of `encodings`.
 """
 
 from typing import NamedTuple

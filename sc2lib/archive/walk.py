@@ -1,6 +1,6 @@
 """The walk from origins to unique files: The Stack v2's selection, in SQL over the graph tables.
 
-Reference sheet, sections 1.1 (selection) and 1.6 (exact deduplication). The statements are in ``walk.sql``; here
+Selection and exact deduplication are those of the published code (V). The statements are in ``walk.sql``; here
 tables go in and shards of candidate files come out. One process; DuckDB spills to disk when memory runs short.
 """
 

@@ -1,7 +1,6 @@
 """Checkpoints written while the training goes on: the same files, and nothing lost that a waiting run would keep."""
 
 import json
-import resource
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ from sc2lib.training import state
 from sc2lib.training.config import TrainingConfig
 from sc2lib.training.run import run
 from sc2lib.training.state import StateWriter, read_state
-from tests.training.processes import ending_at, finish, start_ranks
+from tests.training.processes import ending_at, finish, full_disk_at, start_ranks
 from tests.training.test_run import results
 
 Make = Callable[..., TrainingConfig]
@@ -102,18 +101,10 @@ def test_a_kill_while_one_is_written_leaves_the_one_before(
 
 
 def test_a_full_disk_is_told_and_leaves_the_last_good_checkpoint(configuration: Make, tmp_path: Path) -> None:
-    """Files of at most 4 KiB once step 4 is read, so step 4 cannot be written."""
     sizes = SIZES | {"asynchronous_checkpoints": True}
     whole, full = (configuration(tmp_path / name, **sizes) for name in ("whole", "full"))
     run(whole)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    try:
-        with (
-            ending_at(3 * 4 + 1, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))),
-            pytest.raises(RunDirectoryError, match=r"step-00000000.*free some space"),
-        ):
-            run(full)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with full_disk_at(3 * 4 + 1), pytest.raises(RunDirectoryError, match=r"step-00000000.*free some space"):
+        run(full)
     run(full)
     assert results(full) == results(whole)

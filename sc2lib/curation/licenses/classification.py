@@ -1,6 +1,6 @@
 """Licences: from a repository's licence files and metadata to one of three classes for each of its files.
 
-Reference sheet, section 1.5. The repository's own statement comes first (in the paper, GitHub's; here, package
+The order is the paper's (V). The repository's own statement comes first (in the paper, GitHub's; here, package
 metadata). Where there is none, the licences found in its licence files count, for every file below the folder that
 holds them. Permissive and unlicensed files are kept, all others removed.
 
