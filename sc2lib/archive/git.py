@@ -17,6 +17,7 @@ from sc2lib.archive.swhid import Branch
 from sc2lib.errors import InputError
 
 _BRANCH_KINDS = {"commit": "revision", "tag": "release", "tree": "directory", "blob": "content"}
+_TYPES = {"revision": b"commit", "release": b"tag"}  # the ends of branches that get a row of their own
 _DEPTH = 3  # a folder of repositories is searched this deep
 
 
@@ -39,7 +40,10 @@ class GitRepository:
             commit, branches = self._local_branches()
         with git_objects.ObjectReader(self.folder) as reader:
             self._add_tips(graph, reader, [*branches.values(), Branch("revision", commit)])
-            root = git_history.add_revision(graph, commit, reader.read(commit))
+            try:
+                root = git_history.add_revision(graph, commit, reader.read(commit, b"commit"))
+            except OSError as error:
+                raise InputError(f"the commit {commit} of {os.fsdecode(self.folder)!r}: {error}") from error
             if root is None:
                 raise InputError(f"the commit {commit} of {os.fsdecode(self.folder)!r} names no tree; run git fsck")
             git_trees.add_tree(graph, reader, self.url, root)
@@ -63,7 +67,7 @@ class GitRepository:
 
     def _add_tips(self, graph: Graph, reader: git_objects.ObjectReader, branches: Iterable[Branch]) -> None:
         """Add the revision or release at the end of every branch, and the revision behind a release."""
-        waiting = [(branch.kind, str(branch.target)) for branch in branches if branch.kind in ("revision", "release")]
+        waiting = [(branch.kind, str(branch.target)) for branch in branches if branch.kind in _TYPES]
         seen = set()
         while waiting:
             kind, identifier = waiting.pop()
@@ -71,13 +75,17 @@ class GitRepository:
                 continue
             seen.add(identifier)
             try:
-                raw = reader.read(identifier)
+                raw = reader.read(identifier, _TYPES[kind])
+            except git_objects.DamagedObject as error:
+                graph.add("skipped", self.url, b"", f"the {kind} {identifier}: {error}")
+                continue
             except OSError:
                 continue  # a clone of one branch names the others without having them
             if kind == "revision":
                 git_history.add_revision(graph, identifier, raw)
             else:
-                waiting.append(git_history.add_release(graph, identifier, raw))
+                named = Branch(*git_history.add_release(graph, identifier, raw))
+                waiting += [(named.kind, str(named.target))] if named.kind in _TYPES else []
 
     def read(self, wanted: Iterable[tuple[bytes, str]]) -> Iterator[bytes | OSError]:
         """The bytes of files given as (path, content identifier), or the error of each."""

@@ -2,14 +2,16 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from sc2lib.archive import git, git_trees, sources, swhid
+from sc2lib.archive import git, git_check, git_trees, sources, swhid
 from sc2lib.archive.graph import person
 from sc2lib.errors import InputError
+from tests.archive.conftest import Repository
 
 
 def test_the_default_branch_at_its_last_commit(repository, produce) -> None:
@@ -125,6 +127,88 @@ def test_a_missing_object_costs_one_file(repository, produce) -> None:
     assert "git does not have the object" in run.removed["detail"][0].as_py()
     assert run.graph["skipped_content"]["sha1_git"].to_pylist() == [lost]
     assert run.files["directory_id"].to_pylist() == [repo.git("rev-parse", "HEAD^{tree}").decode()]
+
+
+def loose(repo: Repository, identifier: str) -> Path:
+    path = repo.folder / ".git" / "objects" / identifier[:2] / identifier[2:]
+    path.chmod(0o644)
+    return path
+
+
+def halve(repo: Repository, identifier: str, _: str) -> None:
+    data = loose(repo, identifier).read_bytes()
+    loose(repo, identifier).write_bytes(data[: len(data) // 2])
+
+
+def exchange(repo: Repository, identifier: str, other: str) -> None:
+    shutil.copyfile(loose(repo, other), loose(repo, identifier))
+
+
+@pytest.mark.parametrize(
+    ("damage", "lost", "reason", "words"),
+    [
+        (halve, "lib", "unreadable", "the object is damaged: git gives 0 of its"),
+        (halve, "lib/a.py", "missing_content", "the object is damaged: git ends before its 13,893 bytes"),
+        (exchange, "lib", "unreadable", "it is a blob where a tree must be"),
+        (exchange, "lib/a.py", "missing_content", "the object is damaged: its bytes have the identifier"),
+    ],
+)
+def test_a_damaged_object_costs_what_it_held_and_nothing_else(
+    repository, produce, tmp_path: Path, damage: Callable[..., None], lost: str, reason: str, words: str
+) -> None:
+    """git prints what is left of a truncated tree as if it were whole, and ends at a truncated blob."""
+    repo, good = repository("repos/damaged"), repository("repos/good")
+    repo.write("before.py", b"before\n")
+    repo.write("lib/a.py", b"".join(b"%d\n" % number for number in range(1, 3001)))
+    repo.write("other.py", b"other\n")
+    repo.write("zoo/after.py", b"after\n")
+    good.write("good.py", b"good\n")
+    repo.commit(), good.commit()
+    identifier, other = repo.git("rev-parse", f"HEAD:{lost}", "HEAD:other.py").decode().split()
+    damage(repo, identifier, other)
+    run = produce("git", tmp_path / "repos")
+    assert run.paths() == {"/before.py", "/other.py", "/zoo/after.py", "/good.py"}
+    (gone,) = run.removed.to_pylist()
+    assert (gone["path"], gone["reason"]) == (f"/{lost}", reason)
+    assert gone["detail"].startswith(words) and gone["detail"].count("run git fsck")
+    assert run.graph["directory"]["raw_manifest"].null_count == run.graph["directory"].num_rows
+    assert all(ours == theirs for ours, theirs in git_check.directories(run.graph["directory_entry"]))
+
+
+@pytest.mark.parametrize("raw", [b"garbage", b"100644 a\0short", b"100648 a\0" + bytes(20), b"9" * 40])
+def test_a_tree_that_is_none_is_a_row_with_a_reason(repository, produce, tmp_path: Path, raw: bytes) -> None:
+    repo, good = repository("repos/literal"), repository("repos/good")
+    good.write("good.py", b"good\n")
+    good.commit()
+    tree = repo.git("hash-object", "-t", "tree", "--literally", "-w", "--stdin", data=raw).decode()
+    commit = b"tree %s\nauthor A <a> 1 +0000\ncommitter A <a> 1 +0000\n\nm\n" % tree.encode()
+    head = repo.git("hash-object", "-t", "commit", "--literally", "-w", "--stdin", data=commit).decode()
+    repo.git("update-ref", "refs/heads/main", head)
+    run = produce("git", tmp_path / "repos")
+    assert run.paths() == {"/good.py"}
+    (gone,) = run.removed.to_pylist()
+    assert (gone["repo_name"], gone["path"], gone["reason"]) == ("git/literal", "/", "unreadable")
+    assert gone["detail"] == f"no tree: byte 0 of {len(raw)} begins no entry"
+
+
+def test_a_damaged_branch_is_named_and_the_default_one_is_read(repository, produce) -> None:
+    repo = repository()
+    repo.write("a.py", b"1\n")
+    repo.commit()
+    repo.git("checkout", "-q", "-b", "other")
+    repo.write("b.py", b"2\n")
+    other = repo.commit()
+    repo.git("checkout", "-q", "main")
+    size = repo.git("cat-file", "-s", other).decode()
+    halve(repo, other, "")
+    odd = repo.git("hash-object", "-t", "tag", "--literally", "-w", "--stdin", data=b"object HEAD\ntype commit\n")
+    repo.write(".git/refs/tags/odd", odd + b"\n")
+    run = produce("git", repo.folder)
+    assert run.paths() == {"/a.py"}
+    assert {detail.partition(";")[0] for detail in run.removed["detail"].to_pylist()} == {
+        f"the revision {other}: the object is damaged: git gives 0 of its {size} bytes",
+        "the revision HEAD: 'HEAD' is no identifier of an object",
+    }
 
 
 def test_two_clones_are_one_repository(repository, produce, tmp_path: Path) -> None:
