@@ -245,7 +245,8 @@ def _describe(path: Path, below: Path) -> dict[str, Any]:
 def web_address(remote: str) -> tuple[str | None, str | None]:
     """A remote's page and ``owner/name``, without user, password or query; (None, None) for a path.
 
-    ``git@github.com:owner/name.git`` and ``https://token@github.com/owner/name`` give the same.
+    ``git@github.com:owner/name.git`` and ``https://token@github.com/owner/name`` give the same. A group within a group
+    (``group/sub/name``, GitLab) belongs to the name: an opt-out of the outer one holds for all below.
     """
     scp = re.fullmatch(r"(?:[^@/]+@)?([^:/]+):(?!//)(.+)", remote)
     if scp and "://" not in remote:
@@ -254,5 +255,4 @@ def web_address(remote: str) -> tuple[str | None, str | None]:
     if parts.scheme not in ("https", "http", "ssh", "git") or not parts.hostname:
         return None, None
     path = parts.path.strip("/").removesuffix(".git")
-    name = "/".join(path.split("/")[-2:])
-    return urlunsplit(("https", parts.hostname, "/" + path, "", "")), name if "/" in name else None
+    return urlunsplit(("https", parts.hostname, "/" + path, "", "")), path if "/" in path else None

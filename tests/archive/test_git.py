@@ -291,7 +291,7 @@ def test_git_variables_of_the_caller_do_not_lead_astray(repository, produce, mon
         ("https://github.com/bigcode-project/the-stack-v2.git", "bigcode-project/the-stack-v2"),
         ("https://user:token@github.com/owner/name", "owner/name"),
         ("git@github.com:owner/name.git", "owner/name"),
-        ("ssh://git@example.org:2222/group/sub/name.git", "sub/name"),
+        ("ssh://git@example.org:2222/group/sub/name.git", "group/sub/name"),
         ("/srv/git/name.git", None),
         ("../name", None),
         ("https://example.org/name", None),
