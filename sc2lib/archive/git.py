@@ -151,12 +151,13 @@ def places(source_path: str) -> list[str]:
     """Folders and URLs of a `source_path`: separated by commas, or one a line in a text file (``#`` for remarks).
 
     Folders may also be separated as on the system's search path. A folder whose own name holds a comma is one place.
+    ``file://`` and a path is that path: a repository on this machine is read where it lies.
     """
     path = Path(source_path)
     if path.is_file():
         lines = (line.split(" #")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
         named = [line for line in lines if line and not line.startswith("#")]
-        found = [line if git_remote.is_url(line) else str(path.parent / line) for line in named]
+        found = [line if git_remote.is_url(line) else str(path.parent / _plain(line)) for line in named]
     elif path.exists():
         found = [source_path]
     else:
@@ -164,12 +165,19 @@ def places(source_path: str) -> list[str]:
         found = [
             place
             for part in parts
-            for place in ([part] if git_remote.is_url(part) else part.split(os.pathsep))
+            for place in ([_plain(part)] if "://" in part or git_remote.is_url(part) else part.split(os.pathsep))
             if place
         ]
     if not found:
         raise InputError(f"source_path {source_path!r} names no repository; write one a line")
     return list(dict.fromkeys(found))
+
+
+def _plain(place: str) -> str:
+    """The path of a ``file://`` URL (git takes ``localhost`` for nothing too); anything else as it is."""
+    if not place.startswith("file://"):
+        return place
+    return os.fsdecode(folder_of("file://" + place.removeprefix("file://").removeprefix("localhost")))
 
 
 def repositories(given: Iterable[str | Path]) -> Iterator[dict[str, Any]]:
@@ -196,7 +204,10 @@ def repositories(given: Iterable[str | Path]) -> Iterator[dict[str, Any]]:
 
 def _below(folder: Path) -> Iterator[dict[str, Any]]:
     if not folder.is_dir():
-        raise InputError(f"source_path {str(folder)!r} does not exist or is no folder; give a repository's folder")
+        raise InputError(
+            f"source_path {str(folder)!r} does not exist or is no folder; give a repository's folder, or a URL that "
+            "begins with https, http, ssh, git or file"
+        )
     found = list(find(folder))
     if not found:
         raise InputError(
@@ -218,8 +229,7 @@ def _describe_remote(url: str) -> tuple[dict[str, Any], InputError | None]:
         remote = git_remote.ask(url)
     except InputError as error:
         return row, error
-    branch = remote.head.removeprefix("refs/heads/") if remote.head else "HEAD"
-    return row | {"version": remote.commit, "default_branch": branch}, None
+    return row | {"version": remote.commit, "default_branch": _short_name(remote.head)}, None
 
 
 def _describe(path: Path, below: Path) -> dict[str, Any]:
@@ -231,15 +241,19 @@ def _describe(path: Path, below: Path) -> dict[str, Any]:
     local = path.resolve().name if path == below else str(path.relative_to(below))
     local = local.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace").removesuffix(".git")
     html_url, name = web_address(remote)
-    head = default_branch(folder)
     return {
         "origin_url": file_url(folder),
         "repo_name": name or f"git/{local}",
         "visit_type": "git",
         "version": last_commit(folder),
-        "default_branch": head.removeprefix("refs/heads/") if head else "HEAD",
+        "default_branch": _short_name(default_branch(folder)),
         "html_url": html_url,
     }
+
+
+def _short_name(head: str | None) -> str:
+    """The name of the branch that HEAD names; HEAD itself when that is a commit, or a reference of another kind."""
+    return head.removeprefix("refs/heads/") if head and head.startswith("refs/heads/") else "HEAD"
 
 
 def web_address(remote: str) -> tuple[str | None, str | None]:

@@ -276,6 +276,34 @@ def test_a_detached_head(repository, produce) -> None:
     assert run.files["branch_name"].to_pylist() == ["HEAD"]
 
 
+@pytest.mark.parametrize("name", ["refs/foo/bar", "refs/remotes/origin/main", "refs/tags/v1"])
+def test_a_head_that_names_no_branch_is_used_as_git_uses_it(repository, produce, name: str) -> None:
+    repo = repository()
+    repo.write("a.py", b"1\n")
+    repo.git("update-ref", name, repo.commit())
+    repo.write("b.py", b"2\n")
+    repo.commit()
+    repo.git("symbolic-ref", "HEAD", name)
+    run = produce("git", repo.folder)
+    assert run.paths() == {"/a.py"}
+    assert run.files["branch_name"].to_pylist() == ["HEAD"]
+
+
+def test_a_file_url_is_the_folder_it_names(repository, produce, tmp_path: Path) -> None:
+    repo = repository("it's, 100%/project")
+    repo.write("a.py", b"1\n")
+    repo.commit()
+    plain = produce("git", repo.folder)
+    for url in (repo.folder.as_uri(), repo.folder.as_uri().replace("file://", "file://localhost")):
+        assert produce("git", url).files == plain.files
+    listed = tmp_path / "list.txt"
+    listed.write_text(f"# mine\n{repo.folder.as_uri()}\n")
+    assert produce("git", listed).files["revision_id"] == plain.files["revision_id"]
+    for url in ("file:///nowhere/at/all", "svn://example.org/a"):
+        with pytest.raises(InputError, match="does not exist or is no folder"):
+            sources.list_origins("git", url)
+
+
 def test_git_variables_of_the_caller_do_not_lead_astray(repository, produce, monkeypatch, tmp_path: Path) -> None:
     """Inside a git hook GIT_DIR names another repository."""
     repo = repository()
