@@ -6,18 +6,25 @@ truncated object for a finished one; here such an object is fetched again and, i
 """
 
 import hashlib
+import itertools
 import time
 import zlib
+from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from sc2lib.archive import swhid
+from sc2lib.archive.cache import folder
+from sc2lib.archive.slots import Slots
 from sc2lib.errors import TransferError
 
 SOFTWARE_HERITAGE = "https://softwareheritage.s3.amazonaws.com/content/"
-CONNECTIONS = 16
+CONNECTIONS = 16  # of all processes of a machine together
+WINDOW = 2 * CONNECTIONS  # answers of a process that wait to be taken: what a slow object holds up stays in memory
 ATTEMPTS = 6
 FIRST_WAIT = 0.5  # seconds, doubled after every failure
 TIMEOUT = 60.0  # seconds without a byte, as in the released code
@@ -37,12 +44,18 @@ class MissingObject(OSError):
 
 
 class ObjectStorage:
-    """Objects below one URL. Safe to use from many threads; nothing is fetched before the first `read`."""
+    """Objects below one URL. Safe to use from many threads; nothing is fetched before the first `read`.
 
-    def __init__(self, url: str, attempts: int = ATTEMPTS, first_wait: float = FIRST_WAIT) -> None:
+    With a folder `kept`, the processes that name the same one ask for `CONNECTIONS` objects at once together.
+    """
+
+    def __init__(
+        self, url: str, attempts: int = ATTEMPTS, first_wait: float = FIRST_WAIT, kept: Path | None = None
+    ) -> None:
         import urllib3
 
         self.url = url.rstrip("/") + "/"
+        self._slots = None if kept is None else Slots(kept / "slots", CONNECTIONS)
         self._attempts, self._first_wait = attempts, first_wait
         timeout = urllib3.Timeout(connect=TIMEOUT, read=TIMEOUT)
         self._pool = urllib3.PoolManager(maxsize=CONNECTIONS, block=True, timeout=timeout, retries=False)
@@ -81,16 +94,19 @@ class ObjectStorage:
     # docs: end-read
 
     def read_many(self, wanted: Iterable[Wanted]) -> Iterator[bytes | OSError]:
-        """Objects in order, `CONNECTIONS` at a time; an error stands in the place of an object that is not there."""
-        asked: list[Future[bytes]] = [self._workers.submit(self.read, one) for one in wanted]
+        """Objects in order, `CONNECTIONS` at a time; an error stands in the place of an object that is not there.
+
+        The first requests start at once. Of `wanted` no more is taken, and no more is held, than `WINDOW` objects
+        ahead of the answer that was taken last.
+        """
+        coming = iter(wanted)
+        asked = deque(self._workers.submit(self.read, one) for one in itertools.islice(coming, WINDOW))
 
         def answers() -> Iterator[bytes | OSError]:
             try:
-                for future in asked:
-                    try:
-                        yield future.result()
-                    except OSError as error:
-                        yield error
+                while asked:
+                    yield _answer(asked.popleft())
+                    asked.extend(self._workers.submit(self.read, one) for one in itertools.islice(coming, 1))
             finally:
                 for future in asked:
                     future.cancel()
@@ -102,7 +118,8 @@ class ObjectStorage:
         import urllib3
 
         try:
-            reply = self._pool.request("GET", self.url + blob_id, headers={"Accept-Encoding": "identity"})
+            with self._slots.one() if self._slots else nullcontext():
+                reply = self._pool.request("GET", self.url + blob_id, headers={"Accept-Encoding": "identity"})
         except urllib3.exceptions.HTTPError as error:  # refused, timed out, or cut before Content-Length was reached
             return 0, b"", f"{type(error).__name__}: {error}"
         if reply.status == 403:
@@ -113,7 +130,14 @@ class ObjectStorage:
 @cache
 def storage(url: str) -> ObjectStorage:
     """The storage at a URL, one per process, so that all origins share its connections."""
-    return ObjectStorage(url)
+    return ObjectStorage(url, kept=folder("objects"))
+
+
+def _answer(future: Future[bytes]) -> bytes | MissingObject:
+    try:
+        return future.result()
+    except MissingObject as error:
+        return error
 
 
 def _unpack(packed: bytes, length: int | None) -> tuple[bytes | None, str]:

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import threading
+import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -43,6 +44,8 @@ class ObjectServer:
                     return self.send(int(trouble or 404), b"<Error/>", 8)
                 if trouble == "wait for another":
                     owner._accompanied.wait(timeout=30)
+                if trouble == "slow":
+                    time.sleep(0.02)
                 if trouble == "hang up":
                     self.close_connection = True
                     return None

@@ -1,11 +1,14 @@
 """Reading the content bucket over HTTP: what is not whole is never taken for an object."""
 
+import multiprocessing
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from sc2lib.archive import object_storage, swhid
-from sc2lib.archive.object_storage import CONNECTIONS, MissingObject, ObjectStorage, Wanted
+from sc2lib.archive.object_storage import CONNECTIONS, WINDOW, MissingObject, ObjectStorage, Wanted, storage
 from sc2lib.errors import TransferError
 from tests.archive.object_server import ObjectServer
 
@@ -76,6 +79,33 @@ def test_order_is_kept_and_concurrency_bounded(server: ObjectServer) -> None:
     reader = ObjectStorage(server.url)
     assert list(reader.read_many(wanted(name, text) for name, text in zip(names, texts))) == texts
     assert 1 < server.most_at_once <= CONNECTIONS
+
+
+def take_all(url: str, names: list[str]) -> int:
+    return sum(isinstance(data, bytes) for data in storage(url).read_many(map(Wanted, names)))
+
+
+def test_the_processes_of_a_machine_share_the_connections(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SC2_CACHE", str(tmp_path))
+    server = ObjectServer()
+    names = [server.put(b"%d\n" % number) for number in range(240)]
+    server.troubles = {name: ["slow"] for name in names}
+    with ProcessPoolExecutor(3, multiprocessing.get_context("spawn")) as pool:
+        assert list(pool.map(take_all, [server.url] * 3, [names[part::3] for part in range(3)])) == [80, 80, 80]
+    server.close()
+    assert CONNECTIONS // 2 < server.most_at_once <= CONNECTIONS
+
+
+def test_no_more_is_asked_for_than_the_window_holds(server: ObjectServer) -> None:
+    """Answers that nobody has taken lie in memory: of a shard of large objects they must not be all."""
+    names = [server.put(b"%d\n" % number) for number in range(10 * WINDOW)]
+    taken = []
+    answers = ObjectStorage(server.url).read_many(Wanted(name) for name in names if not taken.append(name))
+    for number in range(3):
+        assert next(answers) == b"%d\n" % number
+        assert len(taken) <= WINDOW + number
+    answers.close()  # type: ignore[attr-defined]
+    assert len(taken) <= WINDOW + 3 and server.asked.total() <= WINDOW + 3
 
 
 def test_a_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
