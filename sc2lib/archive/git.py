@@ -39,11 +39,11 @@ class GitRepository:
         else:
             commit, branches = self._local_branches()
         with git_objects.ObjectReader(self.folder) as reader:
-            self._add_tips(graph, reader, [*branches.values(), Branch("revision", commit)])
             try:
                 root = git_history.add_revision(graph, commit, reader.read(commit, b"commit"))
             except OSError as error:
                 raise InputError(f"the commit {commit} of {os.fsdecode(self.folder)!r}: {error}") from error
+            self._add_tips(graph, reader, branches.values())
             if root is None:
                 raise InputError(f"the commit {commit} of {os.fsdecode(self.folder)!r} names no tree; run git fsck")
             git_trees.add_tree(graph, reader, self.url, root)
@@ -76,11 +76,11 @@ class GitRepository:
             seen.add(identifier)
             try:
                 raw = reader.read(identifier, _TYPES[kind])
-            except git_objects.DamagedObject as error:
-                graph.add("skipped", self.url, b"", f"the {kind} {identifier}: {error}")
+            except OSError as error:
+                # a clone of one branch names the others without having them; a server does not say what a tag names
+                if isinstance(error, git_objects.DamagedObject) and not self.is_remote:
+                    graph.add("skipped", self.url, b"", f"the {kind} {identifier}: {error}")
                 continue
-            except OSError:
-                continue  # a clone of one branch names the others without having them
             if kind == "revision":
                 git_history.add_revision(graph, identifier, raw)
             else:
@@ -107,8 +107,12 @@ def default_branch(folder: bytes) -> str | None:
 
 def last_commit(folder: bytes) -> str | None:
     """The commit HEAD leads to; None when there is none."""
+    return _resolved(folder, "HEAD^{commit}")
+
+
+def _resolved(folder: bytes, name: str) -> str | None:
     try:
-        return git_objects.run(folder, "rev-parse", "--verify", "--quiet", "HEAD^{commit}").strip().decode()
+        return git_objects.run(folder, "rev-parse", "--verify", "--quiet", name).strip().decode()
     except InputError:
         return None
 
@@ -125,6 +129,10 @@ def unusable(folder: bytes) -> str | None:
     except InputError as error:
         return str(error)
     if last_commit(folder) is None:
+        if (head := _resolved(folder, "HEAD")) is not None:
+            return (
+                f"the commit {head} that HEAD of {where!r} names is damaged or missing; run git fsck, or clone it again"
+            )
         return (
             f"the git repository {where!r} has no commits on its default branch; commit something, "
             "or point HEAD at a branch that has commits (git symbolic-ref HEAD refs/heads/NAME)"

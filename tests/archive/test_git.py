@@ -211,6 +211,21 @@ def test_a_damaged_branch_is_named_and_the_default_one_is_read(repository, produ
     }
 
 
+def test_a_damaged_last_commit_fails_the_visit_and_says_so(repository, produce, tmp_path: Path) -> None:
+    repo, good = repository("repos/damaged"), repository("repos/good")
+    for one in (repo, good):
+        one.write(f"{one.folder.name}.py", one.folder.name.encode())
+    head, _ = repo.commit(), good.commit()
+    halve(repo, head, "")
+    run = produce("git", tmp_path / "repos")
+    assert run.paths() == {"/good.py"}
+    (gone,) = run.removed.to_pylist()
+    assert (gone["repo_name"], gone["reason"]) == ("git/damaged", "unreadable")
+    assert f"the commit {head} " in gone["detail"] and "damaged" in gone["detail"]
+    with pytest.raises(InputError, match=f"the commit {head} that HEAD of .* is damaged or missing; run git fsck"):
+        sources.list_origins("git", str(repo.folder))
+
+
 def test_two_clones_are_one_repository(repository, produce, tmp_path: Path) -> None:
     repo = repository("repos/project")
     repo.write("a.py", b"1\n")
