@@ -170,7 +170,7 @@ def test_of_a_shard_that_failed_only_the_rest_is_asked_for_again(tmp_path: Path,
     assert dict(server.asked) == {bad: 1} and files.num_rows == contents.num_rows == 3
     kept = sorted(path for path in (tmp_path / "cache" / "objects").rglob("*") if len(path.name) == 40)
     assert {path.name for path in kept} == names
-    kept[0].write_bytes(kept[0].read_bytes()[:-9])  # a damaged file is as if it were not there
+    kept[0].write_bytes(kept[1].read_bytes())  # a file that is not what its name says is as if it were not there
     assert download.download(shard)[1] == contents and server.asked[kept[0].name] == 1 + (kept[0].name == bad)
 
 
