@@ -37,13 +37,15 @@ VOCABULARY = "vocabulary_from_before_opt_out"  # metric of 09: its merges were l
 class Replay(NamedTuple):
     """What a replay did: rows dropped by table, tokens dropped by split, stages that must run again.
 
-    `learnt` are the stages whose outputs have learnt from what left and are still there.
+    `learnt` are the stages whose outputs have learnt from what left and are still there, `unmatched` the entries of the
+    list that nothing of the run answers to.
     """
 
     rows: dict[str, int]
     tokens: dict[str, int]
     stale: list[str]
     learnt: list[str]
+    unmatched: list[str]
 
 
 def replay(
@@ -61,6 +63,7 @@ def replay(
         # first of all: from here on nothing the run makes again can bring the repositories back
         files.write_text(run.path / RUN_FILE, "".join(f"{line}\n" for line in merged.lines()))
         targets = opt_out_targets.remembered(run, opt_out_targets.find(run, merged))
+        unmatched = opt_out_targets.unmatched(run, opt_out, targets)
         files.remove(run.path / "superseded")
         files.remove(run.path / "failed")
         rows: dict[str, int] = {}
@@ -91,7 +94,7 @@ def replay(
             _sign(run, stage, merged)
         stale = _discard(run, chosen, forget)
         files.remove(run.path / PENDING)
-        return Replay(rows, tokens, stale, _learnt(run))
+        return Replay(rows, tokens, stale, _learnt(run), unmatched)
 
 
 def _filterable(run: RunDirectory, forget: bool) -> list[str]:

@@ -159,6 +159,8 @@ def _opt_out(options: argparse.Namespace) -> int:
         say(f"  {table:45s} {rows:9,} rows dropped")
     for split, tokens in done.tokens.items():
         say(f"  {split + '.bin':45s} {tokens:9,} tokens dropped")
+    if done.unmatched:
+        say(f"not in this run, or gone before: {', '.join(done.unmatched)}; look at how they are written")
     if done.stale:
         say(f"to be made again, with what is left: {', '.join(done.stale)}")
     if done.learnt:

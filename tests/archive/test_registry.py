@@ -6,6 +6,7 @@ import json
 import shutil
 import tarfile
 import threading
+import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -153,6 +154,51 @@ def test_a_hostile_archive_fails_its_visit_and_the_others_go_on(tmp_path: Path, 
     assert run.paths() == {"/a.py"}
     assert "climbs out of it" in run.removed["detail"][0].as_py()
     assert run.removed["repo_name"].to_pylist() == ["pypi/evil"]
+
+
+def zipped(name: str, local: int = 0, central: int | None = None, value: bytes = b"") -> bytes:
+    """A zip of one file, with `value` written over it at an offset, in the central directory's copy too if given."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(f"{name}-1.0/a.py", b"print(1)\n" * 200)
+    data = bytearray(buffer.getvalue())
+    again = [] if central is None else [data.index(b"PK\x01\x02") + central]
+    for start in (local, *again):
+        data[start : start + len(value)] = value
+    return bytes(data)
+
+
+# Where a zip keeps what: in the local header, in the central directory (APPNOTE, 4.3.7 and 4.3.12).
+FLAGS, METHOD, CRC, SIZE = (6, 8), (8, 10), (14, 16), (22, 24)
+DATA = (30 + len("evil-1.0/a.py"), None)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "words"),
+    [
+        (CRC, b"\0\0\0\0", "damaged or no archive (Bad CRC-32 for file 'evil-1.0/a.py')"),
+        (METHOD, b"\x09\0", "is refused: That compression method is not supported; take this distribution out"),
+        (FLAGS, b"\x01", "is encrypted, password required for extraction; take this distribution out"),
+        (SIZE, b"\x10\x27", "damaged or no archive ('evil-1.0/a.py' has not the 10,000 bytes that it announces)"),
+        (SIZE, b"\x10\0", "damaged or no archive (Bad CRC-32 for file 'evil-1.0/a.py')"),
+        (DATA, b"\xff" * 6, "damaged or no archive (Error -3 while decompressing data"),
+    ],
+)
+def test_a_zip_that_cannot_be_read_fails_its_visit_and_the_others_go_on(
+    tmp_path: Path, monkeypatch, produce, place: tuple[int, int | None], value: bytes, words: str
+) -> None:
+    """zipfile says so only while a member is read, by five different errors."""
+    monkeypatch.setenv("SC2_CACHE", str(tmp_path / "cache"))
+    evil, good = zipped("evil", *place, value), zipped("good")
+    for data in (evil, good):
+        path = tmp_path / "cache" / "registry" / hashlib.sha256(data).hexdigest()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    run = produce("registry", listed(tmp_path, pin(evil, name="evil"), pin(good, name="good")), groups=1)
+    assert run.files["repo_name"].to_pylist() == ["pypi/good"]
+    (gone,) = run.removed.to_pylist()
+    assert (gone["repo_name"], gone["reason"]) == ("pypi/evil", "unreadable")
+    assert words in gone["detail"] and hashlib.sha256(evil).hexdigest() in gone["detail"]
 
 
 @pytest.mark.parametrize(
