@@ -20,7 +20,13 @@ def addresses(text):
     [
         ("# Author: David Goodger <goodger@python.org>\n", ["goodger@python.org"]),
         ("mailto:a.b+c_d@sub.example.co.uk, x@y-z.de.", ["a.b+c_d@sub.example.co.uk", "x@y-z.de"]),
-        ("größe müller@x.de", []),  # cut at the umlaut it would name somebody else
+        ("größe müller@x.de, hans@müller-gmbh.de", ["müller@x.de", "hans@müller-gmbh.de"]),
+        ("Größe mu\u0308ller@x.de", ["mu\u0308ller@x.de"]),  # the umlaut as two characters
+        ("почта иван@почта.рф", ["иван@почта.рф"]),
+        ("联系me@host.org联系", ["me@host.org"]),  # a script without blanks
+        ("contact: ventas@empresa.com.py for info", ["ventas@empresa.com.py"]),
+        ("*jane.doe@acme.org* or _jane.doe@acme.org_", ["jane.doe@acme.org"] * 2),
+        ("jane.doe@acme.org(work), see jane.doe@acme.org[1]", ["jane.doe@acme.org"] * 2),
         ("__author__ = 'me@host.org'", ["me@host.org"]),
     ],
 )
@@ -32,9 +38,13 @@ def test_emails_are_found(text, found):
     "text",
     [
         "url = git@github.com:a/b.git",
-        "icon@2x.png",
+        "icon@2x.png, logo@3x.ai",
+        "python run@night.py",
         "y = x@weights.transpose",
+        "y = x@self.layer.weight.data",
         "y = x@layer.weight(1)",
+        "y = x@w.to(device) + x@w.at[0]",
+        "y = x@w.is_cuda",
         "@app.route",
         "user@localhost",
         "npm install left-pad@1.3.0",
