@@ -60,6 +60,10 @@ class OptOut:
         """The entries, sorted, as a list holds them."""
         return sorted([*self.names, *map(str, self.objects)])
 
+    def covers(self, other: Self) -> bool:
+        """Whether every entry of another list is on this one."""
+        return other.names <= self.names and other.objects <= self.objects
+
     def has_repository(self, name: str | None, html_url: str | None = None) -> bool:
         """Whether a repository, or the owner above it, is on the list."""
         paths = [name or "", *(["/".join(html_url.rstrip("/").split("/")[-2:])] if html_url else [])]

@@ -113,6 +113,13 @@ def test_a_shard_loses_the_files_that_match(tmp_path):
     assert decontaminate(contents, files)[0].num_rows == 2
 
 
+def test_benchmarks_that_were_edited_are_read_again(tmp_path):
+    path = tmp_path / "gsm8k_test.jsonl"
+    for question in ("Janet has sixteen ducks.", "A robe takes two bolts."):
+        path.write_text(json.dumps({"question": question}))
+        assert [match.passage.text for match in default_finder(str(tmp_path)).find(question)] == [question]
+
+
 def test_parts_of_a_passage_are_reported_and_leave_only_if_asked():
     prompt = PROBLEMS["HumanEval/0"]["prompt"]
     half = "def near(xs, t):\n    # " + prompt[prompt.index("Check if") : prompt.index(">>>")] + "\n    pass\n"
