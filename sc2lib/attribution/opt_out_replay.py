@@ -114,7 +114,7 @@ def _sign(run: RunDirectory, stage: str, opt_out: OptOut) -> None:
     if stage == LAST and inputs != old.inputs:
         metrics[VOCABULARY] = True
     paths = dict(old.paths)
-    given = old.params.get("opt_out")
+    given = old.params.get("opt_out") or ""
     for name, digest in state.path_digests({"opt_out": given}).items():
         if opt_out.covers(OptOut.read(root() / Path(given).expanduser())):  # the list has grown, and this did it
             paths[name] = digest
