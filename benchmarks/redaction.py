@@ -28,6 +28,7 @@ HOSTILE = {
     "open private keys": "-----BEGIN PRIVATE KEY-----\nQUJD",
     "open web tokens": "eyJhbGciOi.eyJ",
     "passwords": "password='aB3dEf9' ",
+    "passwords without quotes": "password: Xk29dk7q\n",
     "URLs without a host": "a://b:c3d4",
     "assignments": "token = ",
     "white space after a keyword": "authorization: bearer" + " " * 300,
