@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sc2lib.columns import contents_of
-from sc2lib.curation.benchmark_passages import Passage, human_eval_passages, passages_in_folder
+from sc2lib.curation.benchmark_passages import Passage, human_eval_passages, long_enough, passages_in_folder
 from sc2lib.curation.overlaps import OVERLAPS, Overlap, OverlapFinder
 from sc2lib.errors import InputError
 from sc2lib.path_digests import path_digest
@@ -181,8 +181,13 @@ def _table(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
 
 
 def default_passages(benchmark_folder: str | None = None) -> tuple[Passage, ...]:
-    """HumanEval's passages and those in a folder."""
-    return _passages(benchmark_folder, _digest(benchmark_folder))
+    """HumanEval's passages and those in a folder that are `long_enough`."""
+    return _passages(benchmark_folder, _digest(benchmark_folder))[0]
+
+
+def skipped_passages(benchmark_folder: str | None = None) -> tuple[Passage, ...]:
+    """The passages in a folder that are empty, or too short to say anything, and are not looked for."""
+    return _passages(benchmark_folder, _digest(benchmark_folder))[1]
 
 
 def default_finder(benchmark_folder: str | None = None) -> PassageFinder:
@@ -200,19 +205,20 @@ def _digest(benchmark_folder: str | None) -> str | None:
 
 
 @lru_cache(maxsize=4)
-def _passages(benchmark_folder: str | None, digest: str | None) -> tuple[Passage, ...]:
+def _passages(benchmark_folder: str | None, digest: str | None) -> tuple[tuple[Passage, ...], tuple[Passage, ...]]:
     more = passages_in_folder(Path(benchmark_folder)) if benchmark_folder else []
-    return (*human_eval_passages(), *more)
+    wanted = (passage for passage in more if long_enough(passage))
+    return (*human_eval_passages(), *wanted), tuple(passage for passage in more if not long_enough(passage))
 
 
 @lru_cache(maxsize=4)
 def _finder(benchmark_folder: str | None, digest: str | None) -> PassageFinder:
-    return PassageFinder(_passages(benchmark_folder, digest))
+    return PassageFinder(_passages(benchmark_folder, digest)[0])
 
 
 @lru_cache(maxsize=4)
 def _overlap_finder(benchmark_folder: str | None, digest: str | None, n: int) -> OverlapFinder:
-    return OverlapFinder(_passages(benchmark_folder, digest), n)
+    return OverlapFinder(_passages(benchmark_folder, digest)[0], n)
 
 
 def _original_positions(text: str) -> list[int]:
