@@ -68,6 +68,10 @@ class OptOut:
         """The entries, sorted, as a list holds them."""
         return sorted([*self.names, *map(str, self.objects)])
 
+    def covers(self, other: Self) -> bool:
+        """Whether every entry of another list is on this one."""
+        return other.names <= self.names and other.objects <= self.objects
+
     def has_repository(self, name: str | None, html_url: str | None = None) -> bool:
         """Whether a repository, or an owner or group above it, is on the list, by its name or by its page."""
         return not self.names.isdisjoint(_names(name, html_url))

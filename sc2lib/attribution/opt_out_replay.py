@@ -26,7 +26,7 @@ from sc2lib.errors import StageError
 from sc2lib.workflow import manifest as manifests
 from sc2lib.workflow import state
 from sc2lib.workflow.lock import RunLock
-from sc2lib.workflow.project import ancestors, notebooks
+from sc2lib.workflow.project import ancestors, notebooks, root
 from sc2lib.workflow.run_directory import RunDirectory
 
 FIRST, LAST = "01_archive", "09_tokenizer"  # the stages whose outputs are rows, and can be filtered
@@ -116,9 +116,14 @@ def _sign(run: RunDirectory, stage: str, opt_out: OptOut) -> None:
     metrics = opt_out_counts.recounted(folder, old.metrics, run.path) | {"opted_out_entries": len(opt_out.lines())}
     if stage == LAST and inputs != old.inputs:
         metrics[VOCABULARY] = True
-    signed = replace(old, outputs=outputs, inputs=inputs, metrics=metrics)
+    paths = dict(old.paths)
+    given = old.params.get("opt_out") or ""
+    for name, digest in state.path_digests({"opt_out": given}).items():
+        if opt_out.covers(OptOut.read(root() / Path(given).expanduser())):  # the list has grown, and this did it
+            paths[name] = digest
+    signed = replace(old, outputs=outputs, inputs=inputs, metrics=metrics, paths=paths)
     if old.code == state.code_version(notebook):  # made by other code, it stays so, and is made again as a whole
-        signed = replace(signed, key=state.key(notebook, old.params, run))
+        signed = replace(signed, key=state.key(notebook, old.params, run, paths))
     files.write_text(folder / "stage.json", json.dumps({"key": signed.key}) + "\n")
     signed.save(folder)
 

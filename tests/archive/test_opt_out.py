@@ -84,6 +84,11 @@ def test_the_pages_of_an_index_name_no_owner() -> None:
     assert listed.unmatched(rows, NOTHING) == ["package", "project", "rich"]
 
 
+def test_a_list_covers_another_that_asks_for_nothing_more() -> None:
+    ada, both = OptOut(frozenset({"ada"})), OptOut(frozenset({"ada", "bob/engine"}))
+    assert both.covers(ada) and both.covers(both) and not ada.covers(both)
+
+
 @pytest.mark.parametrize("entry", ["two words", "swh:1:cnt:12", "swh:1:ori:" + "a" * 40])
 def test_what_is_no_entry_is_named_with_its_line(tmp_path: Path, entry: str) -> None:
     with pytest.raises(InputError, match="line 2"):
