@@ -26,7 +26,9 @@ from sc2lib.dedup.members import export_members
 from sc2lib.dedup.near_duplicates import CLUSTERS
 from sc2lib.dedup.options import DedupOptions
 from sc2lib.dedup.pieces import Piece
+from sc2lib.dedup.shingles import Offsets
 from sc2lib.dedup.sketches import sketch_piece
+from sc2lib.dedup.walk import BINS
 
 Mapper = Callable[[Callable[[Any], Any], Sequence[Any], str], Any]
 
@@ -36,13 +38,19 @@ FOREST_LINKS = 1 << 24  # links that one task connects: 0.5 GB
 
 @dataclass(frozen=True)
 class Result:
-    """What was found: counts, the number of each piece's first row, and the removals of the crawl by row."""
+    """What was found: counts, the number of each piece's first row, and the removals of the crawl by row.
+
+    `histogram` counts the exact comparisons, of shape (below the threshold or not, bins of similarity). `unsure` is
+    the number of files that stay although they have more candidates than were looked at.
+    """
 
     files: int
     without_shingles: int
     linked: int
     bases: tuple[int, ...]
     removals: pa.Table
+    histogram: Offsets
+    unsure: int
 
     def removals_of(self, piece: int) -> pa.Table:
         """REMOVALS of one piece, `row` counted within it."""
@@ -100,11 +108,13 @@ def deduplicate(
         linked=len(arrays.load(work / "families", "rows")),
         bases=tuple(layout.bases[len(earlier) :].tolist()),
         removals=read_table(work / "removals.arrow"),
+        histogram=sum((arrays.load(path, "histogram") for path in resolved), np.zeros((2, BINS), np.int64)),
+        unsure=sum(int(arrays.load(path, "unsure")) for path in resolved),
     )
 
 
 def pairs_of(work: Path) -> pa.Table:
-    """PAIRS: all comparisons of a finished run, sorted."""
+    """PAIRS of a finished run, sorted."""
     resolved = sorted((work / "resolved").glob("[0-9]*"))
     return _collect(resolved, "pairs", PAIRS).sort_by([("blob_id_a", "ascending"), ("blob_id_b", "ascending")])
 

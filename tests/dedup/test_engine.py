@@ -141,8 +141,8 @@ def test_the_paper_mode_chains_and_loses_short_files(tmp_path):
             assert row["jaccard"] == jaccard(shingles[row["blob_id"]], shingles[row["cluster_id"]])
 
 
-def test_every_comparison_is_kept(tmp_path, expected):
-    removals(tmp_path)
+def test_pairs_that_reach_the_threshold_are_kept_and_all_comparisons_are_counted(tmp_path, expected):
+    result = deduplicate(pieces_of(texts()), tmp_path, MANY_BANDS, serial)
     shingles = shingles_by_name()
     pairs = pairs_of(tmp_path).to_pylist()
     assert {(row["blob_id_b"], row["blob_id_a"], row["jaccard"]) for row in pairs} >= {
@@ -150,7 +150,10 @@ def test_every_comparison_is_kept(tmp_path, expected):
     }
     for row in pairs:
         a, b = shingles[row["blob_id_a"]], shingles[row["blob_id_b"]]
-        assert row["jaccard"] == jaccard(a, b)
+        assert row["jaccard"] == jaccard(a, b) >= MANY_BANDS.threshold
+    assert result.histogram[1].sum() == len(pairs)
+    assert result.histogram[0].sum() > 10
+    assert result.unsure == 0
 
 
 def test_clusters_name_every_file_of_a_piece(tmp_path, expected):
