@@ -86,7 +86,7 @@ def group_sizes(results: Mapping[str, Result]) -> None:
     scale = "log" if any(map(len, sizes.values())) else "linear"  # an archive may hold no near-duplicates
     ax.set(xscale=scale, yscale=scale, ylabel="files in the group", xlabel="groups of two files or more, largest first")
     ax.legend()
-    caption = "Group sizes under the two rules. Chains let the largest groups swallow their neighbours."
+    caption = "Group sizes under each rule. Chains let the largest groups swallow their neighbours."
     figures.show(fig, caption, "fig-cluster-sizes")
 
 
