@@ -66,6 +66,11 @@ def words(text: str) -> list[bytes]:
 # docs: end-words
 
 
+def word_places(text: str) -> list[tuple[int, int]]:
+    """First and last character (exclusive) of every word, in order."""
+    return [match.span() for match in WORD.finditer(text.translate(FOLDED))]
+
+
 @cache
 def tables() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint16]]:
     """The same for the compiled loop: by code point, 0 separates, 1 goes on, 2 stands alone; and the folded one."""

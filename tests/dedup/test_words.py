@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sc2lib.dedup import kernels
 from sc2lib.dedup.shingles import jaccard, naive_shingle_hashes, naive_shingles, shingle_stream
-from sc2lib.dedup.words import ALONE, FOLDED, SEPARATE, tables, words
+from sc2lib.dedup.words import ALONE, FOLDED, SEPARATE, tables, word_places, words
 
 UNICODE = unicodedata.ucd_3_2_0  # the same in every Python
 
@@ -72,6 +72,12 @@ def test_the_compiled_loop_sees_the_words_of_the_definition(texts, n):
     (batch,) = shingle_stream(pa.array(texts, pa.large_string()), n)
     for index, text in enumerate(texts):
         assert batch[index].tolist() == naive_shingle_hashes(text, n)
+
+
+@given(st.text(ANY, max_size=40))
+def test_words_stand_where_their_places_say(text):
+    cut = [text[first:last] for first, last in word_places(text)]
+    assert [word.translate(FOLDED).encode() for word in cut] == words(text)
 
 
 @given(st.binary(max_size=60), st.integers(0, 5), st.integers(0, 5))
