@@ -12,6 +12,7 @@ from sc2lib import files
 from sc2lib.dedup.arrays import write_table
 from sc2lib.dedup.candidates import Floats
 from sc2lib.dedup.clusters import keeper_order
+from sc2lib.dedup.exchange import Source
 from sc2lib.dedup.kernels import common
 from sc2lib.dedup.layout import Layout
 from sc2lib.dedup.members import Members, group_members
@@ -30,15 +31,15 @@ REMOVALS = pa.schema(
 PAIRS = pa.schema([("blob_id_a", pa.string()), ("blob_id_b", pa.string()), ("jaccard", pa.float64())])
 
 
-def resolve_group(task: tuple[Path, int, Path]) -> None:
-    """Write what one group decides; task: (work, group, target).
+def resolve_group(task: tuple[Path, tuple[Source, ...], int, Path]) -> None:
+    """Write what one group decides; task: (work, sources of its members, group, target).
 
     REMOVALS; the similarities that reach the threshold or justify a removal (PAIRS); how often each similarity was
     found; and how many files of this crawl stay `unsure`.
     """
-    work, group, target = task
+    work, sources, group, target = task
     layout = Layout.load(work)
-    members = group_members(work, group)
+    members = group_members(sources, group)
     rank = keeper_order(members.order)
     earlier = members.rows < layout.first_new
     rank[np.lexsort((rank, ~earlier))] = np.arange(len(rank))  # what stayed in an earlier crawl stays

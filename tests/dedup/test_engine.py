@@ -11,7 +11,7 @@ import pytest
 from sc2lib.dedup import join
 from sc2lib.dedup.candidates import Pairs
 from sc2lib.dedup.clusters import keeper_order, leader_clusters
-from sc2lib.dedup.engine import clusters_of_piece, deduplicate, pairs_of
+from sc2lib.dedup.engine import clusters_of_piece, deduplicate, pairs_by_part, pairs_of
 from sc2lib.dedup.options import DedupOptions
 from sc2lib.dedup.shingles import jaccard, naive_shingles
 from tests.dedup.corpus import pieces_of, serial, texts
@@ -74,6 +74,26 @@ def test_many_ranges_and_merges_lead_to_the_same_result(tmp_path, expected, monk
     monkeypatch.setattr("sc2lib.dedup.engine.FOREST_LINKS", 10)
     assert removals(tmp_path) == expected
     assert len(list((tmp_path / "forests").glob("2-*"))) >= 1
+
+
+def test_rounds_of_moving_lead_to_the_same_result(tmp_path, expected, monkeypatch):
+    monkeypatch.setattr("sc2lib.dedup.exchange.FAN", 3)
+    monkeypatch.setattr("sc2lib.dedup.engine.RANGE_KEYS", 500)
+    assert removals(tmp_path, count=20) == expected
+    for name in ("keys", "moved"):
+        assert list((tmp_path / name).glob("2-*"))  # a second round
+
+
+def test_parts_of_pairs_are_the_pairs(tmp_path, monkeypatch):
+    removals(tmp_path)
+    whole = pairs_of(tmp_path)
+    assert [part.equals(whole) for part in pairs_by_part(tmp_path)] == [True]
+    monkeypatch.setattr("sc2lib.dedup.engine.PART_PAIRS", 5)
+    parts = list(pairs_by_part(tmp_path))
+    assert len(parts) > 3
+    order = [("blob_id_a", "ascending"), ("blob_id_b", "ascending")]
+    assert all(part.sort_by(order).equals(part) for part in parts)
+    assert pa.concat_tables(parts).sort_by(order).equals(whole)
 
 
 def test_texts_too_short_for_a_shingle_leave_only_for_an_exact_copy(tmp_path):
@@ -170,3 +190,4 @@ def test_clusters_name_every_file_of_a_piece(tmp_path, expected):
 def test_an_empty_corpus_has_no_duplicates(tmp_path):
     pieces = [piece.__class__((), (), (), ()) for piece in pieces_of(["one"])]
     assert deduplicate(pieces, tmp_path, MANY_BANDS, serial).removals.num_rows == 0
+    assert [part.num_rows for part in pairs_by_part(tmp_path)] == [0]
