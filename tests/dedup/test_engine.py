@@ -1,14 +1,15 @@
 """The whole of deduplication against brute force, for every cut, order and interruption."""
 
 import hashlib
+import random
 import shutil
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from sc2lib.dedup import join
+from sc2lib.dedup import join, leaders
 from sc2lib.dedup.candidates import Pairs
 from sc2lib.dedup.clusters import keeper_order, leader_clusters
 from sc2lib.dedup.engine import clusters_of_piece, deduplicate, pairs_by_part, pairs_of
@@ -82,6 +83,30 @@ def test_rounds_of_moving_lead_to_the_same_result(tmp_path, expected, monkeypatc
     assert removals(tmp_path, count=20) == expected
     for name in ("keys", "moved"):
         assert list((tmp_path / name).glob("2-*"))  # a second round
+
+
+def template_texts():
+    """Pages made from one template, and copies of some that differ in more words than others."""
+    shared, rng = [f"s{word}" for word in range(130)], random.Random(3)
+    pages = [[*shared, *(f"p{page}w{word}" for word in range(36))] for page in range(700)]
+    copies = [
+        [*page[: -rng.choice([3, 10, 20])], *(f"c{number}w{word}" for word in range(9))]
+        for number, page in enumerate(pages[:99])
+    ]
+    return [" ".join(page) for page in [*pages, *copies]]
+
+
+def test_what_a_crowded_family_loses_does_not_depend_on_the_cut(tmp_path, monkeypatch):
+    monkeypatch.setattr(leaders, "compiled_walk", partial(leaders.compiled_walk, met=64, compared=8))
+    contents = template_texts()
+    found = []
+    for count, order in ((1, 0), (6, 1)):
+        pieces = pieces_of(contents, count, order)
+        result = deduplicate(pieces, tmp_path / str(count), DedupOptions(), serial)
+        found.append((sorted(map(str, result.removals.drop_columns("row").to_pylist())), result.unsure))
+    assert found[0] == found[1]
+    gone, unsure = found[0]
+    assert len(gone) > 60 and unsure > 300
 
 
 def test_parts_of_pairs_are_the_pairs(tmp_path, monkeypatch):
