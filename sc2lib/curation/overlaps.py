@@ -2,7 +2,7 @@
 
 The substring rule of the paper sees whole passages only. A file that quotes half of a problem, or a problem with one
 word changed, escapes it and shares n-grams nevertheless. What is shared is reported with its place; whether it costs
-the file is a separate knob. A word is that of `sc2lib.dedup.shingles`, letter case ignored.
+the file is a separate knob. A word is that of `sc2lib.dedup.words`, letter case ignored.
 
 The cost is one pass for all passages: the hashes of all n-grams of a text, looked up in a bitmap of those of the
 benchmarks, and the few that pass in their sorted list. Only a text with a hit is compared word by word, so no hash
@@ -18,7 +18,8 @@ import numpy as np
 import pyarrow as pa
 
 from sc2lib.curation.benchmark_passages import Passage
-from sc2lib.dedup.shingles import WORD, shingle_stream
+from sc2lib.dedup.shingles import shingle_stream
+from sc2lib.dedup.words import word_places, words
 from sc2lib.errors import ParameterError
 
 OVERLAPS = pa.schema(
@@ -103,7 +104,7 @@ class OverlapFinder:
                     own.append([position, 0])
             for number in ending:
                 stretches[number][-1][1] = position - 1 + self.n
-        places = _word_places(text)
+        places = word_places(text)
         return [
             Overlap(self.passages[number], places[first][0], places[end - 1][1], end - first, shared[number] / size)
             for number, size in enumerate(self._sizes)
@@ -128,8 +129,8 @@ class OverlapFinder:
 
 def ngrams(text: str, n: int) -> Iterator[tuple[bytes, ...]]:
     """Runs of n consecutive words of a text, in order: the definition."""
-    words = WORD.findall(text.encode().lower())
-    return (tuple(words[start : start + n]) for start in range(len(words) - n + 1))
+    found = words(text)
+    return (tuple(found[start : start + n]) for start in range(len(found) - n + 1))
 
 
 def _hashes(texts: pa.Array, n: int) -> list[np.ndarray]:
@@ -138,12 +139,3 @@ def _hashes(texts: pa.Array, n: int) -> list[np.ndarray]:
 
 def _slots(hashes: np.ndarray) -> np.ndarray:
     return hashes & np.uint64((1 << _BITS) - 1)
-
-
-def _word_places(text: str) -> list[tuple[int, int]]:
-    """First and last character (exclusive) of every word."""
-    data = text.encode()
-    # continuation bytes of UTF-8 start no character
-    character = np.cumsum((np.frombuffer(data, np.uint8) & 0xC0) != 0x80) - 1
-    spans = ((match.start(), match.end()) for match in WORD.finditer(data))
-    return [(int(character[start]), int(character[end - 1]) + 1) for start, end in spans]

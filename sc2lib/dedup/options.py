@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from sc2lib.dedup.words import VERSION
 from sc2lib.errors import ParameterError
 
 MODES = ("verified", "components", "paper")
@@ -25,6 +26,7 @@ class DedupOptions:
     rows: int = 8
     scope: str = "all"  # language: only files of one language are compared
     mode: str = "verified"
+    words_version: int = VERSION  # keys made of other words mean nothing here: an older index is refused
 
     def __post_init__(self) -> None:
         if not 0.0 < self.threshold <= 1.0:

@@ -130,7 +130,12 @@ def describe(columns: Columns, request: Request) -> str:
 
 def notes(report: dict[str, Any], index: Path | None) -> list[str]:
     """What a person should know of a report before using the results."""
-    return [
+    crowded = report["not_compared_with_all"]
+    said = [
+        f"{crowded:,} of {report['files']:,} rows stay although they have more candidates than were looked at: large "
+        "families just below the threshold; chapter 04 says what that costs"
+    ]
+    return said[: crowded > 0] + [
         f"{count:,} of {report['files']:,} rows leave for rows of the crawl {name!r}: are they the same again? "
         f"To compare them with each other instead: sc2 dedup-index {index} --drop {name}, then a new --out"
         for name, count in report.get("removed_for_crawl", {}).items()
@@ -221,6 +226,7 @@ def _report(request: Request, result: Result, sizes: Sequence[tuple[int, int]]) 
         "kept": result.files - result.removals.num_rows,
         "removed": result.removals.num_rows,
         "too_short_to_compare": result.without_shingles,
+        "not_compared_with_all": result.unsure,
         "bytes": before,
         "bytes_kept": after,
         "options": vars(request.options),

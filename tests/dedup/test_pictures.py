@@ -1,3 +1,4 @@
+import numpy as np
 import pyarrow as pa
 
 from sc2lib.dedup.engine import Result
@@ -8,7 +9,7 @@ from sc2lib.dedup.pictures import Outcome, cluster_sizes, outcome
 def result_of(*removals):
     columns = zip(*removals) if removals else ((), (), (), (), ())
     table = pa.table([pa.array(column, field.type) for column, field in zip(columns, REMOVALS)], schema=REMOVALS)
-    return Result(5, 0, 5, (0, 5), table)
+    return Result(5, 0, 5, (0, 5), table, np.zeros((2, 50), int), unsure=0)
 
 
 def test_a_rule_is_judged_by_the_similarity_to_the_keeper():
