@@ -24,13 +24,12 @@ from sc2lib.workflow import profiles
 from sc2lib.workflow.project import notebooks, root
 from sc2lib.workflow.run_directory import RunDirectory
 from sc2lib.workflow.runner import select
-from sc2lib.workflow.stopping import STOPPED
+from sc2lib.workflow.stopping import NOTICE_SECONDS, STOPPED
 
 LAST_DATA, LAST_TRAINING = "09", "13"
 SHARED = ("nfs", "lustre", "gpfs", "beegfs", "ceph", "fuse", "weka", "cifs", "smb", "9p", "virtiofs", "afs", "panfs")
 TIME = re.compile(r"\d+|\d+:\d\d|\d+:\d\d:\d\d|\d+-\d+(:\d\d){0,2}")
 NAME = re.compile(r"[\w.,+-]+")
-NOTICE_SECONDS = 180  # between Slurm's warning and the end of the time: the longest step, and the checkpoint
 
 
 @dataclass(frozen=True, kw_only=True)
