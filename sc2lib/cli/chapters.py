@@ -46,13 +46,14 @@ def add(commands: Verbs) -> None:
         commands,
         "submit",
         "submit the whole chain to Slurm",
-        "sc2 submit --profile workstation --nodes 4 --gpus-per-node 8 --partition gpu --time 24:00:00",
-        "sc2 submit --profile laptop --nodes 2 --dry-run            print the scripts",
-        "sc2 submit --profile smoke --nodes 2 --set seed=7 --run-dir /shared/runs/seven",
+        "sc2 submit --profile workstation --nodes 1 --gpus-per-node 8 --partition gpu --time 24:00:00",
+        "sc2 submit --profile paper-3b --nodes 20 --partition gpu --run-dir /shared/runs/3b --dry-run",
+        "sc2 submit --profile laptop --nodes 2 --set micro_batch_size=2 --dry-run    print the scripts",
     )
     run_options(submit)
     submit.add_argument("--nodes", type=int, required=True, metavar="N", help="machines of the data and training jobs")
-    submit.add_argument("--gpus-per-node", type=int, default=0, metavar="G", help="GPUs of a machine (default 0)")
+    gpus = "GPUs of a machine (default: the profile's devices where it has several, else 0)"
+    submit.add_argument("--gpus-per-node", type=int, metavar="G", help=gpus)
     submit.add_argument("--cpus-per-node", type=int, metavar="C", help="cores of a machine (default: whole machines)")
     submit.add_argument("--partition", metavar="P", help="Slurm's partition")
     submit.add_argument("--account", metavar="A", help="Slurm's account")

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import psutil
 
 from sc2lib.errors import ChainError, ParameterError, UnsupportedError
 from sc2lib.files import write_text
+from sc2lib.training.stages import first_stage, second_stage
 from sc2lib.workflow import profiles
 from sc2lib.workflow.project import notebooks, root
 from sc2lib.workflow.run_directory import RunDirectory
@@ -34,10 +35,10 @@ NAME = re.compile(r"[\w.,+-]+")
 
 @dataclass(frozen=True, kw_only=True)
 class Machines:
-    """What to ask Slurm for. Without `cpus_per_node`, whole machines."""
+    """What to ask Slurm for. Without `cpus_per_node`, whole machines; without `gpus_per_node`, those of the profile."""
 
     nodes: int
-    gpus_per_node: int = 0
+    gpus_per_node: int | None = None
     cpus_per_node: int | None = None
     partition: str | None = None
     account: str | None = None
@@ -69,8 +70,9 @@ class Job:
 def jobs(run: RunDirectory, profile: str, settings: Mapping[str, Any], machines: Machines) -> list[Job]:
     """The jobs of the chain, each to start when the one before has succeeded.
 
-    Raises ParameterError for a setting no chapter has, or a batch that the devices cannot share.
+    Raises ParameterError for a setting no chapter has, and for whatever chapters 12 and 13 would refuse.
     """
+    machines = _equipped(profile, machines)
     devices = settings.get("devices") or machines.gpus_per_node or 1
     given = {name: value for name, value in settings.items() if name not in ("devices", "nodes")}
     _check(profile, settings, machines.nodes, devices)
@@ -119,19 +121,33 @@ def shared_storage_warning(path: Path) -> str | None:
     return f"{path} lies on {kind} ({mount}); every machine of the job must see this folder"
 
 
+def _equipped(profile: str, machines: Machines) -> Machines:
+    """The machines with as many GPUs as the profile has devices, unless they were given; one device may be a CPU."""
+    if machines.gpus_per_node is not None:
+        return machines
+    devices = profiles.load(profile)["devices"]
+    return replace(machines, gpus_per_node=devices if devices > 1 else 0)
+
+
 def _check(profile: str, settings: Mapping[str, Any], nodes: int, devices: int) -> None:
     known = {name for notebook in notebooks().values() for name in notebook.knobs} | set(profiles.COMMON)
     for name in settings:
         if name not in known:
             raise ParameterError(f"no chapter has a parameter {name!r}")
-    values = profiles.load(profile, settings)
+    values = profiles.load(profile, {**settings, "nodes": nodes, "devices": devices})
     group = (values["tensor_parallel_size"] or devices) if values["strategy"] in ("tp", "fsdp2_tp") else 1
     if devices % group:
+        common = math.gcd(group, devices)
+        cut = f"tensor_parallel_size={common}" if common > 1 else "strategy=fsdp2 --set tensor_parallel_size=0"
         raise ParameterError(
             f"tensor_parallel_size {group} does not divide the {devices} devices of a machine; "
-            f"give --set tensor_parallel_size={math.gcd(group, devices)}, or other machines"
+            f"give --gpus-per-node {-(-devices // group) * group}, or --set {cut}"
         )
-    world = nodes * devices // group
+    _check_batches(values, nodes * devices // group, group)
+    _check_stages(values)
+
+
+def _check_batches(values: Mapping[str, Any], world: int, group: int) -> None:
     who = f"{world} groups of {group} devices" if group > 1 else f"{world} devices"
     for prefix in ("", "long_"):
         batch, micro = values[f"{prefix}batch_size"], values[f"{prefix}micro_batch_size"]
@@ -141,8 +157,19 @@ def _check(profile: str, settings: Mapping[str, Any], nodes: int, devices: int) 
                 near = f"micro_batch_size={math.gcd(batch // world, micro)}"
             raise ParameterError(
                 f"{prefix}batch_size {batch} cannot be dealt out to {who} in micro-batches of {micro}; "
-                f"give --set {prefix}{near}, or other machines"
+                f"give --set {prefix}{near}, or other machines (--nodes, --gpus-per-node)"
             )
+
+
+def _check_stages(values: Mapping[str, Any]) -> None:
+    """Build both trainings as chapters 12 and 13 will, on folders that are not there: what they refuse, refuse now."""
+    nowhere, chapter = Path("nowhere"), "12"
+    try:
+        first = first_stage(values, nowhere, nowhere)
+        chapter = "13"
+        second_stage(values, first.model, nowhere, nowhere, nowhere)
+    except ParameterError as error:
+        raise ParameterError(f"chapter {chapter} would refuse these settings: {error}") from error
 
 
 def _script(

@@ -47,6 +47,34 @@ def test_the_devices_of_a_group_read_the_same_sequences(run):
         jobs(run, "paper-15b", {}, Machines(nodes=128, gpus_per_node=6))
 
 
+def test_a_profile_of_several_devices_asks_for_as_many_gpus(run):
+    *_, training, _ = jobs(run, "paper-15b", {}, Machines(nodes=64))
+    assert "#SBATCH --gpus-per-node=8" in training.script and "devices=8" in command(training.script)
+    *_, training, _ = jobs(run, "laptop", {"devices": 2, "micro_batch_size": 1}, Machines(nodes=1))
+    assert "--gpus-per-node" not in training.script and "devices=2" in command(training.script)
+    # a degree of 1 would be refused in its turn; what is named instead works
+    with pytest.raises(ParameterError, match=r"give --gpus-per-node 4, or --set strategy=fsdp2 --set tensor_para"):
+        jobs(run, "paper-15b", {}, Machines(nodes=64, gpus_per_node=1))
+    jobs(run, "paper-15b", {}, Machines(nodes=64, gpus_per_node=4))
+    jobs(run, "paper-15b", {"strategy": "fsdp2", "tensor_parallel_size": 0}, Machines(nodes=64, gpus_per_node=1))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"tensor_parallel_size": 8}, "chapter 12 .* num_key_value_heads 4 cannot be shared by 8"),
+        ({"warmup_steps": 2_000_000}, "chapter 12 .* warmup_steps"),
+        ({"hidden_size": 6145}, "chapter 12 .* hidden_size 6145"),
+        ({"validation_windows": 16}, "chapter 12 .* validation_windows 16"),
+        ({"long_warmup_steps": 60_000}, "chapter 13 .* warmup_steps"),
+        ({"long_validation_windows": 2}, "chapter 13 .* validation_windows 2"),
+    ],
+)
+def test_what_the_training_refuses_is_refused_before_the_data_job_has_run(run, settings, words):
+    with pytest.raises(ParameterError, match=words):
+        jobs(run, "paper-15b", settings, Machines(nodes=64))
+
+
 def test_one_machine_needs_no_ray(run):
     data = jobs(run, "laptop", {}, Machines(nodes=1, cpus_per_node=8))[0].script
     assert "ray" not in command(data) and "ray start" not in data
