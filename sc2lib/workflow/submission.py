@@ -308,9 +308,11 @@ python -m sc2lib.workflow.ray_nodes wait "$SLURM_JOB_NUM_NODES"
 RUN = """
 # --- the chapters; a job that was stopped on request goes back into the queue and on from there
 interrupted=no
+chapters=
 trap 'interrupted=yes; kill -USR1 "$chapters" 2>/dev/null || true' USR1 TERM
 {command} &
 chapters=$!
+[ "$interrupted" = no ] || kill -USR1 "$chapters" 2>/dev/null || true
 status=0
 wait "$chapters" || status=$?
 while [ "$interrupted" = yes ]; do
@@ -318,7 +320,8 @@ while [ "$interrupted" = yes ]; do
     status=0
     wait "$chapters" || status=$?
 done
-if [ "$status" -eq {stopped} ]; then
+# sc2 may be too young to listen: then the signal ends it before anything is done
+if [ "$status" -eq {stopped} ] || [ "$(kill -l "$status" 2>/dev/null)" = USR1 ]; then
     scontrol requeue "$SLURM_JOB_ID"
     sleep 60
 fi

@@ -130,12 +130,13 @@ def test_options_of_sbatch_that_would_break_the_chain_are_refused(option, words)
 
 
 @pytest.mark.parametrize("signal", ["USR1", "TERM"])
-def test_a_script_that_slurm_warns_passes_it_on_and_goes_back_into_the_queue(run, signal, tmp_path, monkeypatch):
-    """Slurm's warning before the end of the time, and the signal that begins a preemption."""
+@pytest.mark.parametrize(("listens", "status"), [('trap "exit 75" USR1', 75), ("", 128 + signals.SIGUSR1)])
+def test_a_script_that_slurm_warns_passes_it_on_and_goes_back_into_the_queue(run, signal, listens, status, tmp_path):
+    """Slurm's warning before the end of the time, and the signal that begins a preemption; also while sc2 starts."""
     programs = tmp_path / "bin"
     programs.mkdir()
     bodies = {
-        "sc2": 'trap "exit 75" USR1; echo ready; for i in $(seq 100); do sleep 0.1; done',
+        "sc2": f"{listens}; echo ready; for i in $(seq 100); do sleep 0.1; done".lstrip("; "),
         "scontrol": f'echo "$*" > {tmp_path}/asked',
         "sleep": 'case "$1" in 60) ;; *) /bin/sleep "$1";; esac',
     }
@@ -148,7 +149,7 @@ def test_a_script_that_slurm_warns_passes_it_on_and_goes_back_into_the_queue(run
     process = subprocess.Popen(["bash", str(path)], env=os.environ | {"SLURM_JOB_ID": "7"}, stdout=subprocess.PIPE)
     assert process.stdout.readline() == b"ready\n"
     process.send_signal(getattr(signals, f"SIG{signal}"))
-    assert process.wait(timeout=20) == 75
+    assert process.wait(timeout=20) == status
     assert (tmp_path / "asked").read_text() == "requeue 7\n"
 
 
