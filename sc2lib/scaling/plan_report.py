@@ -35,7 +35,7 @@ def table(lines: Sequence[Quantity]) -> Any:
     for group, members in groupby(lines, key=lambda line: line.group):
         rows.append([f"**{group}**", "", ""])
         for line in members:
-            source = re.sub(r"--[a-z][a-z ]*$", r"`\g<0>`", line.source)  # an option is code, and keeps its dashes
+            source = re.sub(r"--[a-z][a-z0-9 -]*$", r"`\g<0>`", line.source)  # an option is code, and keeps its dashes
             rows.append([line.name, line.shown, source])
     return figures.table(["quantity", "value", "formula"], rows, "lrl")
 
