@@ -1,9 +1,13 @@
+import argparse
+import re
+import shlex
 import subprocess
 import sys
 
 import pytest
 
 from sc2lib.cli import main
+from sc2lib.cli.commands import parser
 from sc2lib.cli.shared import settings
 from sc2lib.errors import ParameterError
 
@@ -42,6 +46,22 @@ def test_help_shows_examples():
         [sys.executable, "-m", "sc2lib.cli", "--help"], capture_output=True, text=True, check=True
     )
     assert "sc2 run --only 04 --set jaccard_threshold=0.8" in finished.stdout
+
+
+def harmless_examples():
+    """The examples of every verb's help that compute or print and change nothing, as their words."""
+    (verbs,) = [action for action in parser()._actions if isinstance(action, argparse._SubParsersAction)]
+    for name, verb in verbs.choices.items():
+        dry = "--dry-run" in verb.format_help()
+        for line in (verb.epilog or "").splitlines()[1:] if dry or name == "plan" else []:
+            words = shlex.split(re.split(r" {2,}", line.strip())[0])[1:]
+            yield words + ["--dry-run"] * (dry and "--dry-run" not in words)
+
+
+@pytest.mark.parametrize("words", list(harmless_examples()), ids=" ".join)
+def test_the_examples_of_the_help_work(words, capsys):
+    assert main(words) == 0, capsys.readouterr()
+    assert capsys.readouterr().out
 
 
 @pytest.mark.parametrize("arguments", [["fly"], ["run", "--profil", "smoke"], ["dedup", ".", "--ou", "clean"]])

@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from pathlib import Path
 
 from sc2lib.cli.shared import OK, Verbs, complain, run_options, say, settings, verb, where
 from sc2lib.errors import RunDirectoryError
@@ -46,17 +47,30 @@ def add(commands: Verbs) -> None:
         commands,
         "submit",
         "submit the whole chain to Slurm",
-        "sc2 submit --profile workstation --nodes 4 --gpus-per-node 8 --partition gpu --time 24:00:00",
-        "sc2 submit --profile laptop --nodes 2 --dry-run            print the scripts",
-        "sc2 submit --profile smoke --nodes 2 --set seed=7 --run-dir /shared/runs/seven",
+        "sc2 submit --profile workstation --nodes 1 --gpus-per-node 8 --time 24:00:00 --sbatch qos=long",
+        "sc2 submit --profile paper-3b --nodes 20 --partition gpu --data-nodes 8 --data-partition cpu",
+        "sc2 submit --profile laptop --nodes 2 --set micro_batch_size=2 --dry-run    print the scripts",
     )
     run_options(submit)
-    submit.add_argument("--nodes", type=int, required=True, metavar="N", help="machines of the data and training jobs")
-    submit.add_argument("--gpus-per-node", type=int, default=0, metavar="G", help="GPUs of a machine (default 0)")
-    submit.add_argument("--cpus-per-node", type=int, metavar="C", help="cores of a machine (default: whole machines)")
+    submit.add_argument("--nodes", type=int, required=True, metavar="N", help="machines of the training job")
+    gpus = "GPUs of a machine (default: the profile's devices where it has several, else 0)"
+    submit.add_argument("--gpus-per-node", type=int, metavar="G", help=gpus)
+    submit.add_argument(
+        "--cpus-per-node",
+        type=int,
+        metavar="C",
+        help="cores of a machine (default: whole machines; beside one GPU of several, 8)",
+    )
+    data = "machines of the data job, which takes no GPUs (default 1; several run Ray)"
+    submit.add_argument("--data-nodes", type=int, default=1, metavar="N", help=data)
+    submit.add_argument("--data-partition", metavar="P", help="partition of the data job (default: that of the others)")
     submit.add_argument("--partition", metavar="P", help="Slurm's partition")
     submit.add_argument("--account", metavar="A", help="Slurm's account")
     submit.add_argument("--time", metavar="T", help="longest time of each job; a job that needs more is queued again")
+    more = "another option of sbatch for every job, such as qos=long, constraint=a100 or mem=200G; repeatable"
+    submit.add_argument("--sbatch", dest="options", metavar="OPTION", action="append", default=[], help=more)
+    prelude = "shell commands for the head of each script, such as module load; it is sourced"
+    submit.add_argument("--prelude", type=Path, metavar="FILE", help=prelude)
     submit.add_argument("--set", dest="settings", metavar="KEY=VALUE", action="append", default=[], help="set a knob")
     submit.add_argument("--dry-run", action="store_true", help="print the scripts and submit nothing")
     submit.set_defaults(function=_submit)
@@ -107,14 +121,15 @@ def _submit(options: argparse.Namespace) -> int:
     from sc2lib.workflow.submission import Machines, jobs, shared_storage_warning, submit
 
     run, profile = where(options)
-    names = ("nodes", "gpus_per_node", "cpus_per_node", "partition", "account", "time")
-    machines = Machines(**{name: getattr(options, name) for name in names})
+    names = ("nodes", "gpus_per_node", "cpus_per_node", "partition", "account", "time", "data_nodes", "data_partition")
+    given = {name: getattr(options, name) for name in names}
+    machines = Machines(**given, options=tuple(options.options), prelude=options.prelude)
     chain = jobs(run, profile, settings(options.settings), machines)
     if options.dry_run:
         for job in chain:
             say(f"# ===== {run.path / 'jobs' / job.name}.sh\n{job.script}")
         return OK
-    for folder in (run.path, root()) if machines.nodes > 1 else ():
+    for folder in (run.path, root()) if max(machines.nodes, machines.data_nodes) > 1 else ():
         if warning := shared_storage_warning(folder):
             complain(f"warning: {warning}", OK)
     submit(run, chain, say)

@@ -2,7 +2,7 @@
 
 import argparse
 
-from sc2lib.cli.shared import OK, Verbs, say, verb
+from sc2lib.cli.shared import FAILED, OK, Verbs, say, verb
 from sc2lib.errors import Sc2Error
 from sc2lib.scaling.command import plan_options
 from sc2lib.workflow.project import root
@@ -13,10 +13,11 @@ def add(commands: Verbs) -> None:
     planned = verb(
         commands,
         "plan",
-        "what training a profile needs on a cluster: memory, time, cost, failures",
+        "what training a profile needs on a cluster: memory, time, cost, failures; exit code 1 when it does not fit",
         "sc2 plan --profile paper-15b --nodes 64 --gpus-per-node 8 --gpu h100",
-        "sc2 plan --profile paper-15b --nodes 64 --tensor-parallel 4 --sharding full --verify",
         "sc2 plan --profile paper-3b --nodes 20 --gpu a100 --sharding optimizer --mfu 0.6 --json",
+        "sc2 plan --profile paper-15b --nodes 128 --pipeline-parallel 2 --sharding optimizer --megatron",
+        "sc2 plan --profile workstation --nodes 1 --sharding full --verify",
     )
     plan_options(planned)
     planned.set_defaults(function=_plan)
@@ -28,8 +29,9 @@ def add(commands: Verbs) -> None:
 def _plan(options: argparse.Namespace) -> int:
     from sc2lib.scaling import command
 
-    say(command.answer(options))
-    return OK
+    text, fits = command.answer(options)
+    say(text)
+    return OK if fits else FAILED
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -26,10 +26,11 @@ REAL = ((128, 4, 64), (256, 6, 64), (256, 6, 256))  # width, layers, tokens
 # docs: start-checks
 def fake_steps() -> Iterator[tuple[str, float, float]]:
     """(what, peak, formula) in bytes of a bf16-mixed step of 512 tokens: alone, FSDP2, FSDP2 and tensor parallel."""
-    for data, tensor in ((1, 1), (160, 1), (8, 4)):
-        layout = Layout(data=data, tensor=tensor, sharding="full")
+    for data, tensor, again in ((1, 1, False), (160, 1, False), (8, 4, False), (8, 4, True)):
+        layout = Layout(data=data, tensor=tensor, sharding="full", checkpointing=again)
         formula = training_memory(FAKE, 512, layout, MASTER, chunked_loss=True).total
-        yield f"fake, sharded {data} × tensor {tensor}", fake_step(FAKE, 512, layout, autocast=True), formula
+        what = f"fake, sharded {data} × tensor {tensor}{', recomputed' if again else ''}"
+        yield what, fake_step(FAKE, 512, layout, autocast=True), formula
 
 
 def real_steps() -> Iterator[tuple[str, float, float]]:

@@ -9,21 +9,28 @@ from sc2lib.scaling.paper import PaperRun
 
 @dataclass(frozen=True)
 class Hardware:
-    """An accelerator: dense bf16 FLOP/s, memory in bytes, power limit in watts, dollars an hour (low, high)."""
+    """An accelerator: dense bf16 FLOP/s, memory in bytes, power limit in watts, dollars an hour (low, high).
+
+    `link` and `network` are the bytes per second that one GPU receives from those of its node, and from other nodes.
+    """
 
     name: str
     peak_flops: float
     memory_bytes: float
     watts: float
     usd_per_hour: tuple[float, float]
+    link: float
+    network: float
 
 
 # Peaks without sparsity, memory and power: NVIDIA's data sheets of the SXM boards. Prices: list prices of cloud
 # providers in May 2026 as a comparison site collected them (V2); they halve and double within a year or two.
+# Links: half of NVLink's 600 and 900 GB/s, which count both directions (V2). Network: one adapter for each GPU, as in
+# NVIDIA's DGX A100 (200 Gbit/s, R) and DGX H100 (400 Gbit/s, V2).
 HARDWARE = {
-    "a100": Hardware("A100 80GB", 312e12, 80e9, 400.0, (0.8, 3.0)),
-    "h100": Hardware("H100 80GB", 989e12, 80e9, 700.0, (2.0, 5.0)),
-    "h200": Hardware("H200 141GB", 989e12, 141e9, 700.0, (2.5, 7.0)),
+    "a100": Hardware("A100 80GB", 312e12, 80e9, 400.0, (0.8, 3.0), 300e9, 25e9),
+    "h100": Hardware("H100 80GB", 989e12, 80e9, 700.0, (2.0, 5.0), 450e9, 50e9),
+    "h200": Hardware("H200 141GB", 989e12, 141e9, 700.0, (2.5, 7.0), 450e9, 50e9),
 }
 
 

@@ -125,6 +125,22 @@ def autocast_bytes(config: ModelConfig, tokens: int, precision: Precision, layou
     return tokens * (blocks + wider * config.hidden_size)
 
 
+def mlp_gradient_bytes(config: ModelConfig, tokens: int, precision: Precision, layout: Layout) -> int:
+    """Bytes of gradients beside a block that is recomputed: before and after GELU, where a block is widest.
+
+    Without recomputation they come when activations of the same size have just gone.
+    """
+    wide = 2 * config.intermediate_size // layout.tensor
+    return tokens * precision.activations * wide if layout.checkpointing else 0
+
+
+def recomputed_bytes(config: ModelConfig, tokens: int, precision: Precision, layout: Layout) -> int:
+    """Bytes that the backward pass of a recomputed block needs, and that are free while the loss is computed."""
+    kept = config.block_activation_bytes(precision.activations, layout.tensor)
+    wider = 2 * (precision.residual - precision.activations) + (2 * precision.activations if precision.casts else 0)
+    return tokens * (kept + wider * config.hidden_size) + mlp_gradient_bytes(config, tokens, precision, layout)
+
+
 def chunked_loss_bytes(config: ModelConfig, precision: Precision) -> int:
     """Bytes of the book's chunked loss on a CPU: forward, the gradient of the output matrix in fp32, the matrix as
     autocast casts it, and one chunk's logits and their log-softmax in fp32; backward, that gradient and it scaled."""
@@ -133,16 +149,20 @@ def chunked_loss_bytes(config: ModelConfig, precision: Precision) -> int:
     return max((4 + precision.casts) * matrix + 2 * 4 * chunk, 2 * 4 * matrix)
 
 
-def copied_bytes(config: ModelConfig, layout: Layout, precision: Precision, logits: float) -> float:
+def copied_bytes(config: ModelConfig, tokens: int, layout: Layout, precision: Precision, logits: float) -> float:
     """Bytes of weights that are there a second time, to compute with, beyond what the loss with its `logits` needs.
 
-    Autocast keeps its copies of the blocks' matrices until their backward pass, gathered or not. With "full" sharding
-    come whole weights beside the shards: embedding, last norm and head from forward to backward; of the blocks, in
-    the memory that the loss has left, the one that computes and its neighbour, and the gradients of one before they
-    are scattered.
+    Autocast keeps its copies of the blocks' matrices until their backward pass, gathered or not; where blocks are
+    recomputed, its cache keeps them until the loss is there, in the memory that a block will be recomputed in. With
+    "full" sharding come whole weights beside the shards: embedding, last norm and head from forward to backward; of the
+    blocks, in the memory that the loss has left, the one that computes and its neighbour, and the gradients of one
+    before they are scattered.
     """
     blocks = block_parameters(config) / layout.tensor
-    copies = precision.casts * blocks / (config.num_hidden_layers if layout.checkpointing else 1) / layout.pipeline
+    copies = precision.casts * blocks / layout.pipeline
+    if layout.checkpointing:
+        one = copies / config.num_hidden_layers
+        copies = one + max(0, copies - one - recomputed_bytes(config, tokens, precision, layout))
     if layout.sharding == "full" and layout.data > 1:
         ends = end_parameters(config) / (layout.tensor if layout.split_vocabulary else 1)
         copies += precision.gathered * ends + max(
@@ -188,8 +208,9 @@ def training_memory(
         gradients=precision.gradients * shared,
         optimizer=precision.optimizer * parameters / (1 if layout.sharding == "none" else layout.data),
         activations=config.activation_bytes(tokens, precision.activations, layout.tensor, layout.checkpointing)
-        + autocast_bytes(config, tokens, precision, layout),
+        + autocast_bytes(config, tokens, precision, layout)
+        + mlp_gradient_bytes(config, tokens, precision, layout),
         logits=logits,
-        copies=copied_bytes(config, layout, precision, logits),
+        copies=copied_bytes(config, tokens, layout, precision, logits),
     )
     # docs: end-memory

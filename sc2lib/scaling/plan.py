@@ -1,56 +1,19 @@
 """The plan of a run on a cluster: does it fit, how long, what does it cost. Every number carries its source."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
 from sc2lib import figures
-from sc2lib.errors import ParameterError
-from sc2lib.model.config import ModelConfig
-from sc2lib.scaling.costs import HARDWARE, Hardware, energy_kwh
-from sc2lib.scaling.failures import NODE_HOURS, failure_budget
-from sc2lib.scaling.memory import MASTER, MIXED, Layout, TrainingMemory, divisors, nearest, training_memory
+from sc2lib.errors import UnsupportedError
+from sc2lib.scaling.cluster import Cluster
+from sc2lib.scaling.costs import energy_kwh
+from sc2lib.scaling.failures import failure_budget
+from sc2lib.scaling.memory import FULL, MASTER, training_memory
+from sc2lib.scaling.placement import USABLE, Placed, remedy
 
 TOKEN_BYTES = 2  # uint16
 CHECKPOINT_BYTES = 12  # per parameter: the fp32 weight and Adam's two moments
-USABLE = 0.9  # of a device's memory: the rest is for the driver, communication buffers and fragments
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cluster:
-    """Machines, what they reach, and what they cost; `sc2 plan --help` names the source of each default."""
-
-    nodes: int
-    gpus_per_node: int = 8
-    hardware: Hardware = HARDWARE["h100"]
-    mfu: float = 0.4
-    power_usage_effectiveness: float = 1.2
-    carbon_intensity: float = 0.4
-    usd_per_gpu_hour: tuple[float, float] | None = None
-    node_hours_between_failures: float = NODE_HOURS
-    restart_minutes: float = 15.0
-    storage_gb_per_s: float = 10.0
-
-    def __post_init__(self) -> None:
-        for name in ("nodes", "gpus_per_node", "node_hours_between_failures", "storage_gb_per_s"):
-            if not getattr(self, name) > 0:
-                raise ParameterError(f"{name} must be positive, not {getattr(self, name)}")
-        if not 0 < self.mfu <= 1:
-            raise ParameterError(f"mfu is a fraction of the peak in (0, 1], not {self.mfu}")
-        if self.power_usage_effectiveness < 1:
-            raise ParameterError(f"power usage effectiveness is at least 1, not {self.power_usage_effectiveness}")
-        low, high = self.prices
-        if not 0 <= low <= high:
-            raise ParameterError(f"the price range must rise from low to high, not {low} to {high}")
-
-    @property
-    def gpus(self) -> int:
-        return self.nodes * self.gpus_per_node
-
-    @property
-    def prices(self) -> tuple[float, float]:
-        """Dollars per GPU and hour, low and high."""
-        return self.usd_per_gpu_hour or self.hardware.usd_per_hour
+CHECKPOINTS = 3  # on disk: two are kept (`sc2lib.training.checkpoints.KEPT`) while the next one is written
 
 
 @dataclass(frozen=True)
@@ -81,167 +44,79 @@ _FORMS = {
 }
 
 
-@dataclass(frozen=True)
-class Stage:
-    """One stage of a profile: its model, sequences per step, and steps."""
-
-    name: str
-    model: ModelConfig
-    batch: int
-    steps: int
-
-    @property
-    def length(self) -> int:
-        return self.model.max_position_embeddings
-
-    @property
-    def tokens(self) -> int:
-        return self.batch * self.length * self.steps
-
-    @property
-    def flops(self) -> float:
-        return self.tokens * self.model.flops_per_token(self.length)
-
-
-def stages(knobs: Mapping[str, Any]) -> list[Stage]:
-    """The two stages that a profile trains (chapters 12 and 13)."""
-    base = ModelConfig.from_knobs(knobs)
-    long = base.replace(
-        max_position_embeddings=knobs["long_sequence_length"],
-        rope_theta=knobs["long_rope_theta"],
-        sliding_window=knobs["sliding_window"],
-    )
-    return [
-        Stage("base", base, knobs["batch_size"], knobs["training_steps"]),
-        Stage("long", long, knobs["long_batch_size"], knobs["long_training_steps"]),
-    ]
-
-
-def spread(cluster: Cluster, knobs: Mapping[str, Any], **choices: Any) -> Layout:
-    """The layout that fills the cluster with data-parallel copies; `choices` are fields of Layout but `data`.
-
-    Raises ParameterError naming the nearest degree when the devices, the heads, the layers or the batch do not divide.
-    """
-    tensor, pipeline = choices.get("tensor", 1), choices.get("pipeline", 1)
-    model = ModelConfig.from_knobs(knobs)
-    Layout(tensor=tensor, pipeline=pipeline).check(model)
-    if cluster.gpus_per_node % tensor:
-        raise ParameterError(
-            f"tensor parallelism stays inside a node: {tensor} does not divide its {cluster.gpus_per_node} GPUs; "
-            f"take {nearest(tensor, divisors(cluster.gpus_per_node))}"
-        )
-    if cluster.gpus % (tensor * pipeline):
-        raise ParameterError(
-            f"{cluster.gpus} GPUs are no multiple of tensor {tensor} x pipeline {pipeline} = {tensor * pipeline}; "
-            f"take {max(1, cluster.gpus // (tensor * pipeline)) * tensor * pipeline} GPUs or another degree"
-        )
-    megatron = choices.get("sharding", "none") != "full"
-    layout = Layout(data=cluster.gpus // (tensor * pipeline), split_vocabulary=megatron, **choices)
-    for stage in stages(knobs):
-        if stage.batch % layout.micro_batch:
-            raise ParameterError(
-                f"the {stage.name} stage's batch of {stage.batch} sequences does not divide by micro-batch "
-                f"{layout.micro_batch}; take {nearest(layout.micro_batch, divisors(stage.batch))}"
-            )
-        parts = stage.batch // layout.micro_batch
-        if parts % layout.data:
-            copies = nearest(layout.data, divisors(parts))
-            raise ParameterError(
-                f"the {stage.name} stage's batch of {stage.batch} sequences does not divide by {layout.data} copies x "
-                f"micro-batch {layout.micro_batch}; take {copies} copies ({copies * tensor * pipeline} GPUs)"
-            )
-    return layout
-
-
-def smallest_tensor(cluster: Cluster, knobs: Mapping[str, Any], **choices: Any) -> Layout:
-    """`spread` with the smallest tensor parallel degree that divides and fits into memory, else the largest.
-
-    Raises the ParameterError of degree 1 when no degree divides.
-    """
-    found, problem = None, None
-    for tensor in divisors(cluster.gpus_per_node):
-        try:
-            found = spread(cluster, knobs, tensor=tensor, **choices)
-        except ParameterError as error:
-            problem = problem or error
-            continue
-        if all(fits(memory_of(stage, found), cluster) for stage in stages(knobs)):
-            break
-    if found is None:
-        assert problem is not None
-        raise problem
-    return found
-
-
-def fits(memory: TrainingMemory, cluster: Cluster) -> bool:
-    """Whether the parts leave the free share of a GPU's memory that `USABLE` asks for."""
-    return memory.total <= USABLE * cluster.hardware.memory_bytes
-
-
-def memory_of(stage: Stage, layout: Layout) -> TrainingMemory:
-    """Bytes on one GPU: as the book trains when all is sharded (FSDP2, fp32 weights), else as Megatron does (bf16
-    weights beside fp32 masters, the vocabulary split)."""
-    precision = MASTER if layout.sharding == "full" else MIXED
-    return training_memory(stage.model, stage.length, layout, precision)
-
-
 # docs: start-plan
-def plan(cluster: Cluster, knobs: Mapping[str, Any], layout: Layout) -> list[Quantity]:
-    """Everything there is to know before the first step, in order: model, memory, time, cost, storage, failures."""
-    both = stages(knobs)
-    flops = sum(stage.flops for stage in both)
+def plan(cluster: Cluster, placed: Sequence[Placed]) -> list[Quantity]:
+    """Everything there is to know before the first step, in order: model, memory, time, network, cost, storage,
+    failures."""
+    model, base = placed[0].stage.model, placed[0].stage
+    flops = sum(one.stage.flops for one in placed)
     rate = cluster.gpus * cluster.hardware.peak_flops * cluster.mfu
     seconds = flops / rate
-    gpu_hours = cluster.gpus * seconds / 3600
-    kwh = energy_kwh(gpu_hours, cluster.hardware, cluster.power_usage_effectiveness)
-    parameters = both[0].model.parameter_count()
-    saved = CHECKPOINT_BYTES * parameters
+    saved = CHECKPOINT_BYTES * model.parameter_count()
     save_hours = saved / (cluster.storage_gb_per_s * 1e9) / 3600
-    restart = cluster.restart_minutes / 60
-    failures = failure_budget(cluster.nodes, save_hours, restart, cluster.node_hours_between_failures)
-    speed = rate / both[0].model.flops_per_token(both[0].length)
+    failures = failure_budget(
+        cluster.nodes, save_hours, cluster.restart_minutes / 60, cluster.node_hours_between_failures
+    )
+    speed, days = rate / model.flops_per_token(base.length), seconds / 86400
+    peak = f"{cluster.hardware.peak_flops / 1e12:g} TFLOP/s x MFU {cluster.mfu:g}"
     lines = [
-        Quantity("model", "parameters", parameters, "parameters", "counted from the shape"),
-        *(Quantity("model", f"tokens, {s.name} stage", s.tokens, "tokens", "steps x batch x length") for s in both),
+        Quantity("model", "parameters", model.parameter_count(), "parameters", "counted from the shape"),
+        *(
+            Quantity("model", f"tokens, {one.stage.name} stage", one.stage.tokens, "tokens", "steps x batch x length")
+            for one in placed
+        ),
         Quantity("model", "compute", flops, "FLOP", "matrices and visible keys, forward + 2 x backward"),
     ]
-    for stage in both:
-        lines += _memory_lines(stage, layout, cluster)
-    days = seconds / 86400
+    for one in placed:
+        lines += _memory_lines(one, cluster)
     lines += [
-        Quantity("time", "speed, base stage", speed, "tokens/s", "GPUs x peak x MFU / FLOPs per token"),
+        Quantity("time", "speed, base stage", speed, "tokens/s", f"GPUs x {peak} / FLOPs per token"),
         Quantity("time", "a day", speed * 86400, "tokens/day", "the same"),
-        Quantity("time", "without failures", days, "days", "compute / (GPUs x peak x MFU)"),
+        Quantity("time", "without failures", days, "days", f"compute / (GPUs x {peak})"),
         Quantity("time", "with failures", days / (1 - failures.lost), "days", "the same / (1 - share lost)"),
-        Quantity("cost", "GPU time", gpu_hours / (1 - failures.lost), "GPU hours", "GPUs x hours with failures"),
-        Quantity("cost", "energy", kwh / (1 - failures.lost) / 1000, "MWh", "GPU hours x power limit x PUE, at most"),
-        Quantity("cost", "emissions", kwh / (1 - failures.lost) * cluster.carbon_intensity / 1000, "t CO2eq", GRID),
     ]
-    for name, price in zip(("price, low", "price, high"), cluster.prices):
-        lines.append(Quantity("cost", name, gpu_hours / (1 - failures.lost) * price, "USD", PRICES))
-    per_node = speed * TOKEN_BYTES / cluster.nodes
+    for one in placed:
+        lines += _network_lines(one, cluster)
+    lines += _cost_lines(cluster, cluster.gpus * seconds / 3600 / (1 - failures.lost))
+    reads = speed * TOKEN_BYTES * placed[0].layout.tensor
+    to_save = f"checkpoint / {cluster.storage_gb_per_s:g} GB/s of storage"
+    between = f"{cluster.node_hours_between_failures:,.0f} h between failures of a node / {cluster.nodes} nodes"
+    lost = f"saving + restarts of {cluster.restart_minutes:g} min + half an interval a failure"
     lines += [
-        Quantity("storage", "tokens read", speed * TOKEN_BYTES, "B/s", "2 bytes a token, all nodes"),
-        Quantity("storage", "tokens read by a node", per_node, "B/s", "the same / nodes"),
+        Quantity("storage", "tokens read", reads, "B/s", "2 bytes a token x tensor: each rank of a group reads them"),
+        Quantity("storage", "tokens read by a node", reads / cluster.nodes, "B/s", "the same / nodes"),
         Quantity("storage", "one checkpoint", saved, "B", "12 bytes a parameter: fp32 weight, two moments"),
-        Quantity("storage", "time to save", save_hours * 3600, "s", "checkpoint / storage bandwidth"),
-        Quantity(
-            "failures", "a failure every", failures.hours_between, "h", "hours between failures of a node / nodes"
-        ),
+        Quantity("storage", "checkpoints on disk", CHECKPOINTS * saved, "B", "two are kept while the next is written"),
+        Quantity("storage", "time to save", save_hours * 3600, "s", to_save),
+        Quantity("failures", "a failure every", failures.hours_between, "h", between),
         Quantity("failures", "failures expected", seconds / 3600 / failures.hours_between, "failures", "time / that"),
         Quantity("failures", "save every", failures.interval_hours * 60, "min", "Young 1974, Daly 2006"),
-        Quantity("failures", "time lost", failures.lost, "fraction", "saving + restarts + half an interval a failure"),
+        Quantity("failures", "time lost", failures.lost, "fraction", lost),
     ]
     return lines
     # docs: end-plan
 
 
-GRID = "energy x carbon intensity of the grid"
-PRICES = "GPU hours x price; the default is a range of list prices of May 2026 (V2)"
+def _cost_lines(cluster: Cluster, gpu_hours: float) -> list[Quantity]:
+    """Energy, emissions and price as ranges: none of them is known before the bill."""
+    lines = [Quantity("cost", "GPU time", gpu_hours, "GPU hours", "GPUs x hours with failures")]
+    overheads, grids = cluster.power_usage_effectiveness, cluster.carbon_intensity
+    energies = [energy_kwh(gpu_hours, cluster.hardware, overhead) for overhead in overheads]
+    ends = ("low", "high")
+    for end, kwh, overhead in zip(ends, energies, overheads, strict=True):
+        source = f"GPU hours x {cluster.hardware.watts:g} W, the power limit, x PUE {overhead:g}"
+        lines.append(Quantity("cost", f"energy, {end}", kwh / 1000, "MWh", source))
+    for end, kwh, grid in zip(ends, energies, grids, strict=True):
+        source = f"that energy x {grid:g} kg/kWh of the grid"
+        lines.append(Quantity("cost", f"emissions, {end}", kwh * grid / 1000, "t CO2eq", source))
+    for end, price in zip(ends, cluster.prices, strict=True):
+        source = f"GPU hours x {price:g} USD" + ("" if cluster.usd_per_gpu_hour else ", list price of May 2026 (V2)")
+        lines.append(Quantity("cost", f"price, {end}", gpu_hours * price, "USD", source))
+    return lines
 
 
-def _memory_lines(stage: Stage, layout: Layout, cluster: Cluster) -> list[Quantity]:
-    found, group = memory_of(stage, layout), f"memory of a GPU, {stage.name} stage"
+def _memory_lines(placed: Placed, cluster: Cluster) -> list[Quantity]:
+    found, group = placed.memory, f"memory of a GPU, {placed.stage.name} stage"
     sources = {
         "weights": "bytes a parameter / (tensor x pipeline [x data])",
         "gradients": "the same",
@@ -250,6 +125,8 @@ def _memory_lines(stage: Stage, layout: Layout, cluster: Cluster) -> list[Quanti
         "logits": "a plain cross-entropy; the book's chunked loss needs less",
         "copies": "autocast's bf16 blocks; gathered (FSDP2): embedding, head, what three blocks need beyond logits",
     }
+    if placed.layout.checkpointing:
+        sources["activations"] = "each block's input, and one block recomputed, fused attention"
     lines = [
         Quantity(group, part.name, getattr(found, part.name), "B", sources[part.name])
         for part in fields(found)
@@ -257,34 +134,57 @@ def _memory_lines(stage: Stage, layout: Layout, cluster: Cluster) -> list[Quanti
     ]
     share = found.total / cluster.hardware.memory_bytes
     lines.append(Quantity(group, "total", found.total, "B", "the sum"))
-    words = f"of {figures.size(cluster.hardware.memory_bytes)}"
-    verdict = "fits" if fits(found, cluster) else f"DOES NOT FIT: leave {1 - USABLE:.0%} free; {_remedy(layout)}"
-    return [*lines, Quantity(group, "share of the GPU", share, "fraction", f"{words}: {verdict}")]
+    verdict = (
+        "fits" if placed.fits(cluster) else f"DOES NOT FIT: leave {1 - USABLE:.0%} free; {remedy(placed, cluster)}"
+    )
+    words = f"of {figures.size(cluster.hardware.memory_bytes)}: {verdict}"
+    return [*lines, Quantity(group, "share of the GPU", share, "fraction", words)]
 
 
-def _remedy(layout: Layout) -> str:
-    if layout.sharding != "full":
-        return "take --sharding full"
-    if not layout.checkpointing:
-        return "take --checkpointing"
-    return "take a larger tensor parallel degree or a smaller micro-batch"
+def _network_lines(placed: Placed, cluster: Cluster) -> list[Quantity]:
+    moved = placed.traffic.total
+    if not moved:
+        return []
+    tokens = placed.stage.batch * placed.stage.length
+    peak = cluster.gpus * cluster.hardware.peak_flops
+    at_peak = tokens * placed.stage.model.flops_per_token(placed.stage.length) / peak
+    computing, moving = at_peak / cluster.mfu, moved / cluster.bandwidth
+    if moving <= computing:
+        verdict = f"can hide behind {computing:.3g} s of compute"
+    else:
+        verdict = f"LONGER than {computing:.3g} s of compute: MFU at most {at_peak / moving:.0%}"
+    what = {
+        "full": "weights gathered twice and gradients scattered in each of {} micro-batches (FSDP2)",
+        "optimizer": "gradients scattered, weights gathered, once",
+        "none": "gradients added up over the copies, once",
+    }[placed.layout.sharding].format(placed.micro_batches)
+    name = placed.stage.name
+    speed = f"that / {cluster.bandwidth / 1e9:g} GB/s of each GPU"
+    return [
+        Quantity("network", f"a GPU and step, {name} stage", moved, "B", what),
+        Quantity("network", f"seconds a step, {name} stage", moving, "s", f"{speed}: {verdict}"),
+    ]
 
 
 # docs: start-verify
-def verify(knobs: Mapping[str, Any], layout: Layout, step: bool = True) -> list[Quantity]:
+def verify(placed: Placed, step: bool = True) -> list[Quantity]:
     """Rank 0 of a model that is really cut over a fake process group of all ranks: its weights, and unless `step` is
-    False the peak of a whole training step of the first stage, beside the formulas.
+    False the peak of a whole training step, beside the formulas.
 
     Raises UnsupportedError for a layout that the book's training has no code for.
     """
     from sc2lib.scaling.sharded import fake_step, state_bytes
 
-    base = stages(knobs)[0]
-    formula = training_memory(base.model, base.length, layout, MASTER, chunked_loss=True)
-    built = {"weights": (state_bytes(base.model, layout), formula.weights)}
+    stage, layout, precision = placed.stage, placed.layout, placed.precision
+    if precision not in (MASTER, FULL):
+        raise UnsupportedError("bf16 weights are planned by formula only; leave --megatron and --gather-bf16 out")
+    if layout.sharding == "none" and layout.tensor == 1:
+        layout = replace(layout, data=1)  # ddp: every rank holds what a device alone would
+    formula = training_memory(stage.model, stage.length, layout, precision, chunked_loss=True)
+    built = {"weights": (state_bytes(stage.model, layout), formula.weights)}
     if step:
-        built["peak"] = fake_step(base.model, base.length, layout, autocast=True), formula.total
-    group = f"check on a fake process group of {layout.devices} ranks"
+        built["peak"] = fake_step(stage.model, stage.length, layout, precision is MASTER), formula.total
+    group = f"check on a fake process group of {layout.devices} ranks, {stage.name} stage"
     sources = {
         "weights": "parallelise on meta tensors, rank 0; an uneven cut rounds it up",
         "peak": "forward, backward and AdamW of one micro-batch on fake tensors, chunked loss",

@@ -8,17 +8,25 @@ from itertools import groupby
 from typing import Any
 
 from sc2lib import figures
-from sc2lib.scaling.memory import Layout
-from sc2lib.scaling.plan import Cluster, Quantity
+from sc2lib.scaling.cluster import Cluster
+from sc2lib.scaling.placement import Placed
+from sc2lib.scaling.plan import Quantity
 
 
-def headline(cluster: Cluster, layout: Layout) -> str:
-    """The cluster, and how the model lies on it, in a line each."""
-    return (
-        f"{cluster.nodes} nodes x {cluster.gpus_per_node} {cluster.hardware.name} = {cluster.gpus} GPUs\n"
-        f"tensor {layout.tensor} x pipeline {layout.pipeline} x data {layout.data}, micro-batch {layout.micro_batch}, "
-        f"sharding {layout.sharding}{', blocks recomputed' if layout.checkpointing else ''}, MFU {cluster.mfu:.0%}"
-    )
+def headline(cluster: Cluster, placed: Sequence[Placed]) -> str:
+    """The cluster, how the model lies on it, and what differs between the stages, in a line each."""
+    layout = placed[0].layout
+    lines = [
+        f"{cluster.nodes} nodes x {cluster.gpus_per_node} {cluster.hardware.name} = {cluster.gpus} GPUs",
+        f"tensor {layout.tensor} x pipeline {layout.pipeline} x data {layout.data}, sharding {layout.sharding}, "
+        f"MFU {cluster.mfu:.0%}",
+    ]
+    for one in placed:
+        kept = "blocks recomputed" if one.layout.checkpointing else "activations kept"
+        lines.append(
+            f"{one.stage.name} stage: {one.stage.length:,} tokens, micro-batch {one.layout.micro_batch}, {kept}"
+        )
+    return "\n".join(lines)
 
 
 def table(lines: Sequence[Quantity]) -> Any:
@@ -27,17 +35,17 @@ def table(lines: Sequence[Quantity]) -> Any:
     for group, members in groupby(lines, key=lambda line: line.group):
         rows.append([f"**{group}**", "", ""])
         for line in members:
-            source = re.sub(r"--[a-z][a-z ]*$", r"`\g<0>`", line.source)  # an option is code, and keeps its dashes
+            source = re.sub(r"--[a-z][a-z0-9 -]*$", r"`\g<0>`", line.source)  # an option is code, and keeps its dashes
             rows.append([line.name, line.shown, source])
     return figures.table(["quantity", "value", "formula"], rows, "lrl")
 
 
-def report(cluster: Cluster, layout: Layout, lines: Sequence[Quantity]) -> str:
+def report(cluster: Cluster, placed: Sequence[Placed], lines: Sequence[Quantity]) -> str:
     """The plan as text: one block a group, one line a quantity with its formula."""
-    blocks = [headline(cluster, layout)]
+    blocks = [headline(cluster, placed)]
     for group, members in groupby(lines, key=lambda line: line.group):
         blocks.append(f"\n{group}")
-        blocks += [f"  {line.name:24s} {line.shown:>26s}   {line.source}" for line in members]
+        blocks += [f"  {line.name:32s} {line.shown:>26s}   {line.source}" for line in members]
     return "\n".join(blocks)
 
 

@@ -26,6 +26,7 @@ from sc2lib.scaling.tracker import MemoryTracker
 from sc2lib.training.config import OptimizerConfig
 from sc2lib.training.optimizer import adamw
 from sc2lib.training.parallel import DATA, TENSOR, clip_gradients, parallelise
+from sc2lib.training.recomputation import recompute_blocks
 
 
 @contextmanager
@@ -47,6 +48,8 @@ def sharded(config: ModelConfig, layout: Layout) -> Starcoder2:
     """The model on the meta device, cut by the code that cuts it in chapter 12; needs `fake_cluster` around it."""
     mesh = init_device_mesh("cpu", (layout.data, layout.tensor), mesh_dim_names=(DATA, TENSOR))
     model = Starcoder2(config, device="meta")
+    if layout.checkpointing:
+        recompute_blocks(model)
     parallelise(model, mesh)
     return model
     # docs: end-shard
@@ -58,7 +61,6 @@ def check_buildable(layout: Layout) -> None:
         (layout.pipeline > 1, "pipeline stages are planned by formula only; take pipeline 1"),
         (layout.data > 1 and layout.sharding != "full", f"sharding {layout.sharding} is not built; take full (FSDP2)"),
         (layout.split_vocabulary, "a split vocabulary (Megatron) is not built; take split_vocabulary=False"),
-        (layout.checkpointing, "recomputed blocks are planned by formula only; leave --checkpointing out"),
     ):
         if problem:
             raise UnsupportedError(remedy)

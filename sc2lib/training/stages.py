@@ -65,7 +65,8 @@ def second_stage(
     model = first.replace(
         max_position_embeddings=length, rope_theta=knobs["long_rope_theta"], sliding_window=knobs["sliding_window"]
     )
-    run = _run(knobs, folder, max(1, knobs["long_training_steps"] // 4))
+    machine = {**knobs, "activation_checkpointing": knobs["long_activation_checkpointing"]}
+    run = _run(machine, folder, max(1, knobs["long_training_steps"] // 4))
     held_out = min(max(8, run.data_parallel_size), knobs["long_validation_windows"])
     sizes = (knobs["long_batch_size"], knobs["long_micro_batch_size"], held_out)
     optimizer = OptimizerConfig(

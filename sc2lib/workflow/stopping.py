@@ -15,7 +15,9 @@ from typing import Any
 VARIABLE = "SC2_STOP_FILE"
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 STOPPED = 75  # exit code: stopped, the same command goes on (EX_TEMPFAIL of sysexits.h)
-PATIENCE_SECONDS = 60.0
+NOTICE_SECONDS = 180  # between Slurm's warning and the end of the time
+LEAVING_SECONDS = 30  # after an interrupt: the kernel and the ranks end, nothing is saved any more
+PATIENCE_SECONDS = float(NOTICE_SECONDS - LEAVING_SECONDS)  # the longest step, and the checkpoint
 ADVICE = "stopped on request, everything finished is kept; the same command goes on"
 
 
@@ -41,8 +43,9 @@ def forget() -> None:
 class StopSignals:
     """Turns SIGTERM and SIGUSR1 into a file that `requested` finds, in this process and in those it starts.
 
-    What has not stopped after `patience` seconds is interrupted as by Ctrl-C. Outside the main thread, which alone
-    may handle signals, it does nothing.
+    What has not stopped after `patience` seconds is interrupted as by Ctrl-C, which a shell makes all deaf to that it
+    starts in the background, a job's script too: here it is heard again. Outside the main thread, which alone may
+    handle signals, it does nothing.
     """
 
     def __init__(self, folder: Path, patience: float = PATIENCE_SECONDS) -> None:
@@ -56,6 +59,7 @@ class StopSignals:
             self.file.unlink(missing_ok=True)
             os.environ[VARIABLE] = str(self.file)
             self._before = {number: signal.signal(number, self._stop) for number in SIGNALS}
+            self._before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
         return self
 
     def __exit__(

@@ -1,4 +1,4 @@
-"""The chain as Slurm jobs: data stages on many machines, training on many devices, the rest on one machine.
+"""The chain as Slurm jobs: data stages without GPUs, training on many devices, the rest on one GPU of one machine.
 
 Each job is the command a person would type, ``sc2 run``, in a script that asks for machines, answers Slurm's
 signals, and goes back into the queue when it was stopped. Only one job works in a run directory at a time, so each
@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,39 +20,59 @@ import psutil
 
 from sc2lib.errors import ChainError, ParameterError, UnsupportedError
 from sc2lib.files import write_text
+from sc2lib.training.stages import first_stage, second_stage
 from sc2lib.workflow import profiles
 from sc2lib.workflow.project import notebooks, root
 from sc2lib.workflow.run_directory import RunDirectory
 from sc2lib.workflow.runner import select
-from sc2lib.workflow.stopping import STOPPED
+from sc2lib.workflow.stopping import NOTICE_SECONDS, STOPPED
 
 LAST_DATA, LAST_TRAINING = "09", "13"
 SHARED = ("nfs", "lustre", "gpfs", "beegfs", "ceph", "fuse", "weka", "cifs", "smb", "9p", "virtiofs", "afs", "panfs")
 TIME = re.compile(r"\d+|\d+:\d\d|\d+:\d\d:\d\d|\d+-\d+(:\d\d){0,2}")
 NAME = re.compile(r"[\w.,+-]+")
-NOTICE_SECONDS = 180  # between Slurm's warning and the end of the time: the longest step, and the checkpoint
+OPTION = re.compile(r"(?:--)?([a-z][a-z-]+)(=[^\s#\"'\\]+)?")
+OURS = {"nodes", "gpus-per-node", "partition", "account", "time"}  # of Slurm's options, those that are sc2's too
+DECIDED = {"array", "cpus-per-task", "dependency", "job-name", "no-requeue", "ntasks", "ntasks-per-node", "open-mode"}
+DECIDED |= {"output", "parsable", "requeue", "signal", "wrap"}
+CORES_OF_A_GPU = 8  # for the evaluation, beside one GPU of a machine of several; its sandbox runs programs on them
 
 
 @dataclass(frozen=True, kw_only=True)
 class Machines:
-    """What to ask Slurm for. Without `cpus_per_node`, whole machines."""
+    """What to ask Slurm for. Without `cpus_per_node`, whole machines; without `gpus_per_node`, those of the profile.
+
+    The data job has `data_nodes` machines of `data_partition` (None: of `partition`) and no GPU. `options` are options
+    of sbatch for every job, such as ``qos=long``; the file `prelude` is sourced before anything else runs.
+    """
 
     nodes: int
-    gpus_per_node: int = 0
+    gpus_per_node: int | None = None
     cpus_per_node: int | None = None
     partition: str | None = None
     account: str | None = None
     time: str | None = None
+    data_nodes: int = 1
+    data_partition: str | None = None
+    options: tuple[str, ...] = ()
+    prelude: Path | None = None
 
     def __post_init__(self) -> None:
-        for name, low in (("nodes", 1), ("gpus_per_node", 0), ("cpus_per_node", 1)):
+        for name, low in (("nodes", 1), ("gpus_per_node", 0), ("cpus_per_node", 1), ("data_nodes", 1)):
             value = getattr(self, name)
             if value is not None and value < low:
                 raise ParameterError(f"--{name.replace('_', '-')} {value} is too small; give at least {low}")
-        for name in ("partition", "account"):
+        for name in ("partition", "account", "data_partition"):
             value = getattr(self, name)
             if value is not None and not NAME.fullmatch(value):
-                raise ParameterError(f"--{name} {value!r} is not a name Slurm can have; see sinfo and sacctmgr")
+                option = name.replace("_", "-")
+                raise ParameterError(f"--{option} {value!r} is not a name Slurm can have; see sinfo and sacctmgr")
+        for option in self.options:
+            _check_option(option)
+        if self.prelude is not None and not self.prelude.is_file():
+            raise ParameterError(
+                f"--prelude {self.prelude} is no file; give one of shell commands, such as module load"
+            )
         if self.time is not None and not TIME.fullmatch(self.time):
             raise ParameterError(
                 f"--time {self.time!r} is not a time of Slurm; give hours:minutes:seconds or days-hours"
@@ -70,19 +90,25 @@ class Job:
 def jobs(run: RunDirectory, profile: str, settings: Mapping[str, Any], machines: Machines) -> list[Job]:
     """The jobs of the chain, each to start when the one before has succeeded.
 
-    Raises ParameterError for a setting no chapter has, or a batch that the devices cannot share.
+    Raises ParameterError for a setting no chapter has, and for whatever chapters 12 and 13 would refuse.
     """
+    machines = _equipped(profile, machines)
     devices = settings.get("devices") or machines.gpus_per_node or 1
     given = {name: value for name, value in settings.items() if name not in ("devices", "nodes")}
     _check(profile, settings, machines.nodes, devices)
+    many = machines.data_nodes > 1
     training = given | {"devices": devices, "nodes": machines.nodes}
-    many = machines.nodes > 1
     data = given | ({"executor": "ray"} if many else {})
-    alone = Machines(**{**vars(machines), "nodes": 1})
+    cpus_only = replace(
+        machines,
+        nodes=machines.data_nodes,
+        gpus_per_node=0,
+        partition=machines.data_partition or machines.partition,
+    )
     return [
-        Job("data", _script("data", run, profile, data, machines, 1, LAST_DATA, ray=many)),
+        Job("data", _script("data", run, profile, data, cpus_only, 1, LAST_DATA, ray=many)),
         Job("training", _script("training", run, profile, training, machines, devices, LAST_TRAINING)),
-        Job("evaluation", _script("evaluation", run, profile, given, alone, 1, None)),
+        Job("evaluation", _script("evaluation", run, profile, given, _one_device(machines), 1, None)),
     ]
 
 
@@ -120,19 +146,54 @@ def shared_storage_warning(path: Path) -> str | None:
     return f"{path} lies on {kind} ({mount}); every machine of the job must see this folder"
 
 
+def _equipped(profile: str, machines: Machines) -> Machines:
+    """The machines with as many GPUs as the profile has devices, unless they were given; one device may be a CPU."""
+    if machines.gpus_per_node is not None:
+        return machines
+    devices = profiles.load(profile)["devices"]
+    return replace(machines, gpus_per_node=devices if devices > 1 else 0)
+
+
+def _one_device(machines: Machines) -> Machines:
+    """One machine with one GPU at most; where it has several, the cores beside one and not the whole machine."""
+    gpus = machines.gpus_per_node or 0
+    cpus = machines.cpus_per_node
+    if gpus > 1:
+        cpus = CORES_OF_A_GPU if cpus is None else max(1, cpus // gpus)
+    return replace(machines, nodes=1, gpus_per_node=min(gpus, 1), cpus_per_node=cpus)
+
+
+def _check_option(option: str) -> None:
+    found = OPTION.fullmatch(option)
+    if found is None:
+        raise ParameterError(f"--sbatch {option!r} is not a long option of sbatch; write it like qos=long or mem=200G")
+    if found[1] in OURS:
+        raise ParameterError(f"--sbatch {option!r} is an option of sc2 submit too; give --{found[1]}")
+    if found[1] in DECIDED:
+        raise ParameterError(
+            f"--sbatch {option!r}: sc2 submit sets {found[1]} itself, the jobs depend on it; leave it out"
+        )
+
+
 def _check(profile: str, settings: Mapping[str, Any], nodes: int, devices: int) -> None:
     known = {name for notebook in notebooks().values() for name in notebook.knobs} | set(profiles.COMMON)
     for name in settings:
         if name not in known:
             raise ParameterError(f"no chapter has a parameter {name!r}")
-    values = profiles.load(profile, settings)
+    values = profiles.load(profile, {**settings, "nodes": nodes, "devices": devices})
     group = (values["tensor_parallel_size"] or devices) if values["strategy"] in ("tp", "fsdp2_tp") else 1
     if devices % group:
+        common = math.gcd(group, devices)
+        cut = f"tensor_parallel_size={common}" if common > 1 else "strategy=fsdp2 --set tensor_parallel_size=0"
         raise ParameterError(
             f"tensor_parallel_size {group} does not divide the {devices} devices of a machine; "
-            f"give --set tensor_parallel_size={math.gcd(group, devices)}, or other machines"
+            f"give --gpus-per-node {-(-devices // group) * group}, or --set {cut}"
         )
-    world = nodes * devices // group
+    _check_batches(values, nodes * devices // group, group)
+    _check_stages(values)
+
+
+def _check_batches(values: Mapping[str, Any], world: int, group: int) -> None:
     who = f"{world} groups of {group} devices" if group > 1 else f"{world} devices"
     for prefix in ("", "long_"):
         batch, micro = values[f"{prefix}batch_size"], values[f"{prefix}micro_batch_size"]
@@ -142,8 +203,19 @@ def _check(profile: str, settings: Mapping[str, Any], nodes: int, devices: int) 
                 near = f"micro_batch_size={math.gcd(batch // world, micro)}"
             raise ParameterError(
                 f"{prefix}batch_size {batch} cannot be dealt out to {who} in micro-batches of {micro}; "
-                f"give --set {prefix}{near}, or other machines"
+                f"give --set {prefix}{near}, or other machines (--nodes, --gpus-per-node)"
             )
+
+
+def _check_stages(values: Mapping[str, Any]) -> None:
+    """Build both trainings as chapters 12 and 13 will, on folders that are not there: what they refuse, refuse now."""
+    nowhere, chapter = Path("nowhere"), "12"
+    try:
+        first = first_stage(values, nowhere, nowhere)
+        chapter = "13"
+        second_stage(values, first.model, nowhere, nowhere, nowhere)
+    except ParameterError as error:
+        raise ParameterError(f"chapter {chapter} would refuse these settings: {error}") from error
 
 
 def _script(
@@ -162,7 +234,13 @@ def _script(
     for knob, value in settings.items():
         if knob in declared:
             command += ["--set", f"{knob}={_scalar(value)}"]
-    lines = ["#!/usr/bin/env bash", *_directives(name, run, machines, tasks), "set -euo pipefail"]
+    lines = ["#!/usr/bin/env bash", *_directives(name, run, machines, tasks), "set -eo pipefail"]
+    if machines.prelude is not None:
+        lines += [
+            "# shellcheck disable=SC1090,SC1091 # a file of this cluster",
+            f". {shlex.quote(str(machines.prelude.resolve()))}",
+        ]
+    lines += ["set -u # now only: what a cluster brings along reads variables that are not set"]
     lines += [f"cd {shlex.quote(str(root()))}", f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"]
     lines += ["export OMP_WAIT_POLICY=passive"]
     body = RAY if ray else ""
@@ -182,6 +260,7 @@ def _directives(name: str, run: RunDirectory, machines: Machines, tasks: int) ->
     options |= {"output": '"' + log.replace("\\", "\\\\").replace('"', '\\"') + '"', "open-mode": "append"}
     options |= {"signal": f"B:USR1@{NOTICE_SECONDS}"}
     flags = ["--requeue"] + ([] if machines.cpus_per_node else ["--exclusive", "--mem=0"])
+    flags += [f"--{option.removeprefix('--')}" for option in machines.options]
     return [f"#SBATCH {option}" for option in (*(f"--{key}={value}" for key, value in options.items()), *flags)]
 
 
@@ -224,13 +303,16 @@ trap 'kill -- "-$workers" "-$head" 2>/dev/null || true; wait; rm -rf "/tmp/sc2-r
 python -m sc2lib.workflow.ray_nodes wait "$SLURM_JOB_NUM_NODES"
 """
 
-# Slurm warns the script (USR1) before the time is up; sc2 then lets the chapter save and leaves with 75.
+# Slurm warns the script (USR1) before the time is up, and a preempted job by TERM; sc2 then lets the chapter save and
+# leaves with 75.
 RUN = """
 # --- the chapters; a job that was stopped on request goes back into the queue and on from there
 interrupted=no
-trap 'interrupted=yes; kill -USR1 "$chapters" 2>/dev/null || true' USR1
+chapters=
+trap 'interrupted=yes; kill -USR1 "$chapters" 2>/dev/null || true' USR1 TERM
 {command} &
 chapters=$!
+[ "$interrupted" = no ] || kill -USR1 "$chapters" 2>/dev/null || true
 status=0
 wait "$chapters" || status=$?
 while [ "$interrupted" = yes ]; do
@@ -238,7 +320,8 @@ while [ "$interrupted" = yes ]; do
     status=0
     wait "$chapters" || status=$?
 done
-if [ "$status" -eq {stopped} ]; then
+# sc2 may be too young to listen: then the signal ends it before anything is done
+if [ "$status" -eq {stopped} ] || [ "$(kill -l "$status" 2>/dev/null)" = USR1 ]; then
     scontrol requeue "$SLURM_JOB_ID"
     sleep 60
 fi

@@ -100,8 +100,11 @@ def details(cluster: dict[str, str], job: str) -> dict[str, str]:
 
 def submit(run: RunDirectory, capfd: pytest.CaptureFixture[str], nodes: int, *settings: str) -> list[str]:
     """The numbers of the three jobs: data, training, evaluation."""
+    many = ["--data-nodes", str(nodes)]
     chosen = [word for setting in settings for word in ("--set", setting)]
-    assert main(["submit", "--profile", "smoke", "--run-dir", str(run.path), "--nodes", str(nodes), *chosen]) == 0
+    assert (
+        main(["submit", "--profile", "smoke", "--run-dir", str(run.path), "--nodes", str(nodes), *many, *chosen]) == 0
+    )
     return [line.split()[2].rstrip(",") for line in capfd.readouterr().out.splitlines()[:3]]
 
 
@@ -120,15 +123,16 @@ def hurried(cluster: dict[str, str], job: str) -> bool:
 
 
 @pytest.mark.timeout(MINUTES * 60)
-def test_a_training_that_is_preempted_twice_ends_with_the_losses_of_one_outside_slurm(
+def test_a_training_that_is_preempted_three_times_ends_with_the_losses_of_one_outside_slurm(
     book: Path, cluster: dict[str, str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     run = RunDirectory(book / "runs" / "one")
     data, training, evaluation = submit(run, capfd, 1, "training_steps=400", "micro_batch_size=1", "devices=2")
     assert f"afterok:{data}" in details(cluster, training)["Dependency"]
     rows = run.stage("12_pretraining") / "scratch" / "training" / "metrics.csv"
-    # Slurm's two ways: a signal to the ranks that srun started, and the warning of --signal=B: to the job's script.
-    for restarts, (steps, way) in enumerate([(10, ["--signal=USR1"]), (200, ["--batch", "--signal=USR1"])], 1):
+    # A signal to the ranks that srun started, the warning of --signal=B: to the job's script, and a preemption's TERM.
+    ways = [(10, ["--signal=USR1"]), (150, ["--batch", "--signal=USR1"]), (280, ["--batch", "--signal=TERM"])]
+    for restarts, (steps, way) in enumerate(ways, 1):
         until(lambda steps=steps: rows.exists() and rows.read_text().count("\n") > steps, lambda: logs(run), PATIENCE)
         ask(cluster, "scancel", *way, training)
         until(lambda times=restarts: details(cluster, training)["Restarts"] == str(times), lambda: logs(run), PATIENCE)
@@ -136,7 +140,7 @@ def test_a_training_that_is_preempted_twice_ends_with_the_losses_of_one_outside_
         until(lambda: hurried(cluster, training), lambda: logs(run), PATIENCE)
     until(lambda: ended(cluster, evaluation), lambda: logs(run), PATIENCE)
     assert [details(cluster, job)["JobState"] for job in (data, training, evaluation)] == ["COMPLETED"] * 3, logs(run)
-    assert logs(run).count("training stopped on request") == 2
+    assert logs(run).count("training stopped on request") == 3
     values = TrainingConfig.load(rows.with_name("training.json")).to_dict()
     values["run"] |= {"folder": str(book / "undisturbed")}
     undisturbed = train(TrainingConfig.from_dict(values)).metrics().to_pylist()
@@ -153,7 +157,7 @@ def test_data_stages_on_two_nodes_run_on_ray(
 ) -> None:
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'sc2lib[cluster]'")
     run = RunDirectory(book / "runs" / "two")
-    data, *others = submit(run, capfd, 2, "micro_batch_size=1")
+    data, *others = submit(run, capfd, 2, "micro_batch_size=1")  # two machines for the data too
     ask(cluster, "scancel", *others)
     until(lambda: ended(cluster, data), lambda: logs(run), PATIENCE)
     assert details(cluster, data)["JobState"] == "COMPLETED", logs(run)

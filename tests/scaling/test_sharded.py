@@ -40,7 +40,6 @@ def test_a_rank_holds_what_the_formula_says(layout, tied):
         (Layout(pipeline=2), "pipeline 1"),
         (Layout(data=2, sharding="optimizer"), "take full"),
         (Layout(tensor=2, split_vocabulary=True), "split_vocabulary=False"),
-        (Layout(checkpointing=True), "leave --checkpointing out"),
     ],
 )
 def test_what_the_training_has_no_code_for_is_refused(layout, remedy):
@@ -55,13 +54,14 @@ def test_a_second_process_group_is_refused():
         state_bytes(SMALL, Layout(data=4, sharding="full"))
 
 
+@pytest.mark.parametrize("checkpointing", [False, True])
 @pytest.mark.parametrize(
     ("data", "tensor", "autocast"), [(1, 1, True), (160, 1, False), (160, 1, True), (1, 4, False), (8, 4, True)]
 )
-def test_a_whole_step_peaks_where_the_formula_says(data, tensor, autocast):
+def test_a_whole_step_peaks_where_the_formula_says(data, tensor, autocast, checkpointing):
     """Forward, backward, collectives, clip and optimizer: one device, FSDP2, tensor parallel, and both."""
     config = SMALL.replace(vocab_size=8192, num_hidden_layers=3)
-    layout = Layout(data=data, tensor=tensor, sharding="full")
+    layout = Layout(data=data, tensor=tensor, sharding="full", checkpointing=checkpointing)
     formula = training_memory(config, 512, layout, MASTER if autocast else FULL, chunked_loss=True)
     assert fake_step(config, 512, layout, autocast) == pytest.approx(formula.total, rel=0.1)
 

@@ -72,6 +72,13 @@ def test_both_stages_of_every_profile_can_be_dealt_out_to_its_devices(name: str,
     assert first.run.world == second.run.world == {"paper-3b": 160, "paper-7b": 432, "paper-15b": 1024}.get(name, 1)
 
 
+def test_each_stage_says_for_itself_whether_its_blocks_are_recomputed(tmp_path: Path) -> None:
+    knobs = profiles.load("paper-15b", {"activation_checkpointing": False, "long_activation_checkpointing": True})
+    first = first_stage(knobs, tmp_path, tmp_path)
+    second = second_stage(knobs, first.model, tmp_path, tmp_path, tmp_path)
+    assert (first.run.activation_checkpointing, second.run.activation_checkpointing) == (False, True)
+
+
 def test_identity_changes_with_losses_only(configuration: Make, tmp_path: Path) -> None:
     same = {configuration(tmp_path / "a"), configuration(tmp_path / "b", micro_batch_size=4, threads=2)}
     other = [configuration(seed=8), configuration(steps=13), configuration(rope_theta=1e4)]
