@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -244,6 +244,12 @@ class TrainingConfig:
     def flops(self) -> float:
         """Floating-point operations of the whole run, counting the keys that a query sees."""
         return self.tokens * self.model.flops_per_token(self.data.sequence_length)
+
+    def on_one_device(self, layers: int) -> Self:
+        """The same run on one device and with at most `layers` blocks, to be checked where the whole does not fit."""
+        model = self.model.replace(num_hidden_layers=min(layers, self.model.num_hidden_layers))
+        run = replace(self.run, devices=1, nodes=1, strategy="auto", tensor_parallel_size=0)
+        return replace(self, model=model, run=run)
 
     def identity(self) -> str:
         """SHA-256 of `decisive`."""

@@ -72,6 +72,15 @@ def test_both_stages_of_every_profile_can_be_dealt_out_to_its_devices(name: str,
     assert first.run.world == second.run.world == {"paper-3b": 160, "paper-7b": 432, "paper-15b": 1024}.get(name, 1)
 
 
+def test_a_run_on_many_devices_can_be_checked_on_one(configuration: Make) -> None:
+    """The same samples and widths, so that a check of the smaller model speaks for the larger one."""
+    config = configuration(strategy="fsdp2", devices=2, num_hidden_layers=3)
+    one = config.on_one_device(1)
+    assert (one.run.world, one.run.sharded, one.data, one.optimizer) == (1, False, config.data, config.optimizer)
+    assert one.model == config.model.replace(num_hidden_layers=1)
+    assert config.on_one_device(8).model == config.model
+
+
 def test_identity_changes_with_losses_only(configuration: Make, tmp_path: Path) -> None:
     same = {configuration(tmp_path / "a"), configuration(tmp_path / "b", micro_batch_size=4, threads=2)}
     other = [configuration(seed=8), configuration(steps=13), configuration(rope_theta=1e4)]
