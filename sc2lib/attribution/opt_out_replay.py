@@ -63,6 +63,7 @@ def replay(
         targets = opt_out_targets.remembered(run, opt_out_targets.find(run, merged))
         files.remove(run.path / "superseded")
         files.remove(run.path / "failed")
+        files.remove(run.lasting)  # trainings on what leaves: no run could go on with them
         rows: dict[str, int] = {}
         tokens: dict[str, int] = {}
         for stage in chosen:

@@ -1,6 +1,5 @@
 """Checkpoints on disk: written beside, then renamed, so that a kill at any moment leaves the last good one."""
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -9,22 +8,24 @@ import lightning.pytorch as lightning
 from lightning.pytorch import Callback
 
 from sc2lib.errors import InputError, ParameterError
-from sc2lib.files import clear_temporary, remove, write_text
+from sc2lib.files import clear_temporary, remove
+from sc2lib.training.lineage import Lineage
 from sc2lib.training.state import remedy
 
 KEPT = 2
-RUN = "run.json"  # what decides the losses of the run that wrote the checkpoint
+RUN = "run.json"  # the lineage of the checkpoint
 
 
 class Checkpoints:
     """A folder of checkpoints ``step-<optimizer step>``, each a folder itself, of which the newest `KEPT` stay.
 
-    `decisive` are the values that decide the losses (`TrainingConfig.decisive`): a checkpoint of others is refused.
-    There is no random state to save: what a step draws, it draws from generators keyed by seed and sample.
+    A checkpoint of other decisive values than those of `lineage` is refused; one made by other code is taken, and what
+    is saved from then on names both. There is no random state to save: what a step draws, it draws from generators
+    keyed by seed and sample.
     """
 
-    def __init__(self, folder: Path, decisive: dict[str, Any]) -> None:
-        self.folder, self.decisive = folder, decisive
+    def __init__(self, folder: Path, lineage: Lineage) -> None:
+        self.folder, self.lineage = folder, lineage
 
     def path(self, step: int) -> Path:
         """Where the checkpoint after `step` optimizer steps lies."""
@@ -43,14 +44,15 @@ class Checkpoints:
         if not found:
             return None
         try:
-            before = json.loads((found[-1] / RUN).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"{found[-1] / RUN} is missing or damaged ({error}); {remedy(found[-1])}") from error
-        if different := differences(before, json.loads(json.dumps(self.decisive))):
+            before = Lineage.load(found[-1] / RUN)
+        except InputError as error:
+            raise InputError(f"{error}; {remedy(found[-1])}") from error
+        if different := differences(before.decisive, self.lineage.decisive):
             raise ParameterError(
                 f"{found[-1]} belongs to a run with {', '.join(different)}; give these values back to go on with it, "
                 f"or remove {self.folder} to start anew"
             )
+        self.lineage = self.lineage.after(before)
         return found[-1]
 
     # docs: start-save
@@ -60,7 +62,7 @@ class Checkpoints:
         temporary = final.with_name(f".tmp-{final.name}")
         trainer.save_checkpoint(temporary, weights_only=False)
         if trainer.is_global_zero:
-            write_text(temporary / RUN, json.dumps(self.decisive, indent=2) + "\n")
+            self.lineage.save(temporary / RUN)
             _synchronise(temporary)
             remove(final)
             os.replace(temporary, final)

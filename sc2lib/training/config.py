@@ -12,12 +12,14 @@ from sc2lib.corpus.fim import FimRates
 from sc2lib.errors import InputError, ParameterError
 from sc2lib.files import write_text
 from sc2lib.model.config import ModelConfig
+from sc2lib.training.fingerprints import fingerprint, model_fingerprint
 from sc2lib.training.schedule import learning_rate
 
 STRATEGIES = ("auto", "single", "ddp", "fsdp2", "tp", "fsdp2_tp")
 PRECISIONS = ("bf16-mixed", "32-true")
 ACCELERATORS = ("auto", "cpu", "cuda")
-PATHS = ("train", "validation", "tokenizer", "token_index", "documents")
+CONTENT = ("train", "validation", "tokenizer")  # files that decide the losses
+PLACES = (*CONTENT, "token_index", "documents")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,15 +261,20 @@ class TrainingConfig:
         """What decides the losses, as nested dictionaries: a checkpoint of other values is refused.
 
         Paths, devices and intervals are left out, so that a run may move or go on with another number of processes.
+        Files count by their content. Raises InputError when one of them cannot be read.
         """
         values = self.to_dict()
-        for name in (*PATHS, "micro_batch_size", "loader_workers"):
+        for name in (*PLACES, "micro_batch_size", "loader_workers"):
             del values["data"][name]
-        values["data"]["train_bytes"] = Path(self.data.train).stat().st_size
-        values["data"]["validation_bytes"] = Path(self.data.validation).stat().st_size
+        values["data"]["content"] = {name: fingerprint(Path(getattr(self.data, name))) for name in CONTENT}
         values["run"] = {"precision": self.run.precision}
-        values["initial_model"] = self.initial_model is not None
+        values["initial_model"] = self.initial_model and model_fingerprint(Path(self.initial_model))
         return values
+
+    def in_own_folder(self) -> Self:
+        """The same run in a folder below `run.folder` that its `identity` names: runs with other values cannot meet."""
+        folder = Path(self.run.folder) / self.identity()[:16]
+        return replace(self, run=replace(self.run, folder=str(folder)))
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as nested dictionaries of plain values."""
