@@ -253,7 +253,7 @@ def _trainer(module: Pretraining, checkpoints: Checkpoints, report: Report | Non
 def _device(config: TrainingConfig) -> str:
     kind = config.run.accelerator
     if kind == "auto":
-        kind = "cuda" if torch.cuda.is_available() else "cpu"
+        kind = machine.accelerator()
     if kind == "cuda" and torch.cuda.device_count() < config.run.devices:
         raise ParameterError(
             f"devices {config.run.devices} on a machine where PyTorch sees {torch.cuda.device_count()} GPU(s); take at "
