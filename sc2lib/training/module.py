@@ -16,6 +16,7 @@ from sc2lib.training.config import TrainingConfig
 from sc2lib.training.data import IGNORED, MicroBatches, TokenWindows, TrainingSamples, training_loader
 from sc2lib.training.optimizer import adamw
 from sc2lib.training.parallel import clip_gradients, parallelise, scatter
+from sc2lib.training.positions import reshaped
 from sc2lib.training.recomputation import recompute_blocks
 from sc2lib.training.strategies import share
 
@@ -23,10 +24,11 @@ from sc2lib.training.strategies import share
 def initial_model(config: TrainingConfig) -> Starcoder2:
     """Fresh weights drawn from the seed, or those of `config.initial_model` in the shape of `config.model`.
 
-    A second stage may change the RoPE base, the window and the context: none of them owns a parameter.
+    A second stage may change the RoPE base, the window and the context: none of them owns a parameter. The weights are
+    in memory once.
     """
-    model = Starcoder2(config.model, device="meta").to_empty(device="cpu")
     if config.initial_model is None:
+        model = Starcoder2(config.model, device="meta").to_empty(device="cpu")
         model.initialize(torch.Generator().manual_seed(config.data.seed))
         return model
     trained = Starcoder2.from_pretrained(config.initial_model, dtype=torch.float32)
@@ -38,8 +40,7 @@ def initial_model(config: TrainingConfig) -> Starcoder2:
             f"{config.initial_model} differs from the model to be trained in {', '.join(different)}; only "
             f"{', '.join(sorted(shape))} may change between stages"
         )
-    model.load_state_dict(trained.state_dict())
-    return model
+    return reshaped(trained, config.model)
 
 
 class Pretraining(lightning.LightningModule):
