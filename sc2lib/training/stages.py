@@ -72,6 +72,8 @@ def second_stage(
         learning_rate=knobs["long_learning_rate"],
         minimum_learning_rate=knobs["long_learning_rate"] / 10,
         warmup_steps=knobs["long_warmup_steps"],
+        schedule=knobs["learning_rate_schedule"],
+        z_loss=knobs["z_loss"],
     )
     return TrainingConfig(
         model=model,
@@ -107,6 +109,7 @@ def _data(
         document_mask=knobs["document_mask"],
         token_index=str(tokens / "token_index"),
         documents=None if documents is None else str(documents),
+        loader_workers=knobs["loader_workers"],
     )
 
 

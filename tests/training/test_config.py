@@ -72,6 +72,15 @@ def test_both_stages_of_every_profile_can_be_dealt_out_to_its_devices(name: str,
     assert first.run.world == second.run.world == {"paper-3b": 160, "paper-7b": 432, "paper-15b": 1024}.get(name, 1)
 
 
+def test_the_second_stage_takes_over_what_the_profile_says_once(tmp_path: Path) -> None:
+    knobs = profiles.load("smoke", {"z_loss": 1e-4, "learning_rate_schedule": "wsd", "loader_workers": 3})
+    first = first_stage(knobs, tmp_path, tmp_path)
+    second = second_stage(knobs, first.model, tmp_path, tmp_path, tmp_path)
+    for stage in (first, second):
+        assert (stage.optimizer.z_loss, stage.optimizer.schedule, stage.data.loader_workers) == (1e-4, "wsd", 3)
+    assert (first.run.sample_tokens, second.run.sample_tokens) == (knobs["sample_tokens"], 0)
+
+
 def test_a_run_on_many_devices_can_be_checked_on_one(configuration: Make) -> None:
     """The same samples and widths, so that a check of the smaller model speaks for the larger one."""
     config = configuration(strategy="fsdp2", devices=2, num_hidden_layers=3)
