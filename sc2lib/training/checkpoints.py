@@ -10,6 +10,7 @@ from lightning.pytorch import Callback
 from sc2lib.errors import InputError, ParameterError
 from sc2lib.files import clear_temporary, remove
 from sc2lib.training.lineage import Lineage
+from sc2lib.training.skips import Skips
 from sc2lib.training.state import remedy
 
 KEPT = 2
@@ -38,7 +39,8 @@ class Checkpoints:
     def newest(self) -> Path | None:
         """The last whole checkpoint, if there is one.
 
-        Raises ParameterError, naming the differences, when it belongs to another run, InputError when it is damaged.
+        Raises ParameterError, naming the differences, when it belongs to another run or has read what is to be skipped
+        now; InputError when it is damaged.
         """
         found = self.all()
         if not found:
@@ -51,6 +53,14 @@ class Checkpoints:
             raise ParameterError(
                 f"{found[-1]} belongs to a run with {', '.join(different)}; give these values back to go on with it, "
                 f"or remove {self.folder} to start anew"
+            )
+        read = int(found[-1].name.removeprefix("step-")) * before.decisive["data"]["batch_size"]
+        skipped, skips = Skips.parse(before.skip_samples), Skips.parse(self.lineage.skip_samples)
+        if not skips.agrees(skipped, read):
+            raise ParameterError(
+                f"{found[-1]} has read {read} samples with skip_samples {str(skipped) or 'none'}, which cannot become "
+                f"{str(skips) or 'none'} any more; change it from sample {skipped.sample(read)} on, or delete "
+                f"{found[-1]} to go on from the checkpoint before it"
             )
         self.lineage = self.lineage.after(before)
         return found[-1]

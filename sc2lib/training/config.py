@@ -14,6 +14,7 @@ from sc2lib.files import write_text
 from sc2lib.model.config import ModelConfig
 from sc2lib.training.fingerprints import fingerprint, model_fingerprint
 from sc2lib.training.schedule import learning_rate
+from sc2lib.training.skips import Skips
 
 STRATEGIES = ("auto", "single", "ddp", "fsdp2", "tp", "fsdp2_tp")
 PRECISIONS = ("bf16-mixed", "32-true")
@@ -30,6 +31,8 @@ class DataConfig:
     processes, `micro_batch_size` those that one process computes at once. `token_index` and `documents` are the
     folders of these tables (chapters 09 and 08): with them, tokens are traced to documents, languages and sources.
     `document_mask`: attention ends at the border of a document, in training and in validation.
+    `skip_samples`: ranges of samples that are left out (`sc2lib.training.skips`), which a run that goes on may change
+    for what it has not read yet.
     """
 
     train: str
@@ -45,15 +48,22 @@ class DataConfig:
     documents: str | None = None
     document_mask: bool = False
     loader_workers: int = 0
+    skip_samples: str | None = None
 
     def __post_init__(self) -> None:
         low = {"sequence_length": 1, "batch_size": 1, "micro_batch_size": 1, "validation_windows": 1}
         _at_least(self, low | {"seed": 0, "loader_workers": 0})
+        Skips.parse(self.skip_samples)
         if self.batch_size % self.micro_batch_size:
             raise ParameterError(
                 f"batch_size {self.batch_size} is not a multiple of micro_batch_size {self.micro_batch_size}; "
                 f"take {-(-self.batch_size // self.micro_batch_size) * self.micro_batch_size}"
             )
+
+    @property
+    def skips(self) -> Skips:
+        """`skip_samples`, read."""
+        return Skips.parse(self.skip_samples)
 
     @property
     def tokens_per_step(self) -> int:
@@ -260,11 +270,13 @@ class TrainingConfig:
     def decisive(self) -> dict[str, Any]:
         """What decides the losses, as nested dictionaries: a checkpoint of other values is refused.
 
-        Paths, devices and intervals are left out, so that a run may move or go on with another number of processes.
-        Files count by their content. Raises InputError when one of them cannot be read.
+        Paths, devices and intervals are left out, so that a run may move or go on with another number of processes, and
+        so are samples to skip: `Checkpoints` looks after them. Files count by their content.
+
+        Raises InputError when one of them cannot be read.
         """
         values = self.to_dict()
-        for name in (*PLACES, "micro_batch_size", "loader_workers"):
+        for name in (*PLACES, "micro_batch_size", "loader_workers", "skip_samples"):
             del values["data"][name]
         values["data"]["content"] = {name: fingerprint(Path(getattr(self.data, name))) for name in CONTENT}
         values["run"] = {"precision": self.run.precision}

@@ -64,6 +64,7 @@ class Pretraining(lightning.LightningModule):
             recompute_blocks(self.model)
         self.loss_sum = torch.zeros((), dtype=torch.float64)
         self.target_count = torch.zeros((), dtype=torch.float64)
+        self.micro_losses: list[Tensor] = []  # of each micro-batch since the last row of the metrics
         self.grad_norm: Tensor | None = None
         self.step_learning_rate = 0.0
 
@@ -84,6 +85,7 @@ class Pretraining(lightning.LightningModule):
         count = (targets_BT != IGNORED).sum()
         self.loss_sum += loss.detach().double() * count
         self.target_count += count
+        self.micro_losses.append(loss.detach())
         return loss * (count / targets_BT.numel())
 
     def configure_gradient_clipping(self, optimizer: Any, *limits: Any, **more: Any) -> None:
@@ -102,7 +104,8 @@ class Pretraining(lightning.LightningModule):
     def train_dataloader(self) -> DataLoader:
         """Batches from the step that comes next; Lightning asks after it has restored a checkpoint."""
         data = self.config.data
-        batches = MicroBatches(data.batch_size, data.micro_batch_size, self.trainer.global_step, *share(self.trainer))
+        sizes = (data.batch_size, data.micro_batch_size)
+        batches = MicroBatches(*sizes, self.trainer.global_step, *share(self.trainer), data.skips)
         return training_loader(self.samples, batches, data.loader_workers)
         # docs: end-step
 

@@ -140,15 +140,15 @@ class TrainingRun:
 def run(config: TrainingConfig, report: Report | None = None) -> TrainingRun:
     """Train, or go on training, until the last step; a run that this very code finished is not repeated.
 
-    What other code finished is set aside beside the folder, where nothing deletes it. Raises TrainingError when a
-    process of a run on several devices fails, with the reason; StoppedError when the run was asked to stop, with a
-    checkpoint from which the same call goes on.
+    What was finished by other code, or without the same samples, is set aside beside the folder, where nothing deletes
+    it. Raises TrainingError when a process of a run on several devices fails, with the reason; StoppedError when the
+    run was asked to stop, with a checkpoint from which the same call goes on.
     """
     result = TrainingRun(config)
-    lineage = Lineage.now(config.decisive())
+    lineage = Lineage.now(config.decisive(), config.data.skip_samples)
     finished = Lineage.load(result.folder / FINISHED) if (result.folder / FINISHED).exists() else None
     if finished and finished.decisive == lineage.decisive:
-        if finished.code[-1:] == lineage.code:
+        if finished.code[-1:] == lineage.code and finished.skip_samples == lineage.skip_samples:
             return result
         set_aside(result.folder)
     result.folder.mkdir(parents=True, exist_ok=True)
@@ -175,7 +175,7 @@ def train(config: TrainingConfig, report: Report | None = None) -> None:
     machine.keep_freed_memory()
     with machine.settings(threads, deterministic=not cuda), _quiet(), _alone(folder):
         module = Pretraining(config)
-        checkpoints = Checkpoints(folder / "checkpoints", Lineage.now(config.decisive()))
+        checkpoints = Checkpoints(folder / "checkpoints", Lineage.now(config.decisive(), config.data.skip_samples))
         trainer = _trainer(module, checkpoints, report, cuda)
         stop = Stop(checkpoints, folder, trainer.accumulate_grad_batches, config.run.log_every_steps)
         trainer.callbacks.append(stop)  # type: ignore[attr-defined]

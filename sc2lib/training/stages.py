@@ -75,9 +75,10 @@ def second_stage(
         schedule=knobs["learning_rate_schedule"],
         z_loss=knobs["z_loss"],
     )
+    own = {"seed": knobs["seed"] + 1, "skip_samples": knobs["long_skip_samples"]}
     return TrainingConfig(
         model=model,
-        data=_data({**knobs, "seed": knobs["seed"] + 1}, tokens, length, *sizes, documents),
+        data=_data({**knobs, **own}, tokens, length, *sizes, documents),
         optimizer=optimizer,
         run=run,
         initial_model=str(weights),
@@ -110,6 +111,7 @@ def _data(
         token_index=str(tokens / "token_index"),
         documents=None if documents is None else str(documents),
         loader_workers=knobs["loader_workers"],
+        skip_samples=knobs["skip_samples"],
     )
 
 
