@@ -80,8 +80,8 @@ class Record(Callback):
             sizes = (data.batch_size, data.micro_batch_size, first)
             batches = [
                 MicroBatch(tuple(samples), loss)
-                for rank, own in losses.items()
-                for samples, loss in zip(MicroBatches(*sizes, rank, shares, data.skips), own, strict=False)
+                for rank, each in losses.items()
+                for samples, loss in zip(MicroBatches(*sizes, rank, shares, data.skips), each, strict=False)
             ]
             traced = [replace(one, origins=read) for one, read in zip(batches, self._origins(module, batches))]
             found = Divergence.of(what, trainer.global_step, traced, self.newest(), data.skips)

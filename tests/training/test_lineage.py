@@ -102,7 +102,9 @@ def test_runs_of_other_values_have_other_folders(configuration: Make) -> None:
     one, other = configuration().in_own_folder(), configuration(learning_rate=1e-3).in_own_folder()
     assert Path(one.run.folder).parent == Path(other.run.folder).parent == Path(configuration().run.folder)
     assert one.run.folder != other.run.folder
-    assert configuration(threads=2, micro_batch_size=4).in_own_folder().run.folder == one.run.folder
+    assert (
+        configuration(threads=2, micro_batch_size=4, skip_samples="40-43").in_own_folder().run.folder == one.run.folder
+    )
 
 
 def test_a_second_stage_is_known_by_the_weights_it_starts_from(configuration: Make, tmp_path: Path) -> None:
