@@ -20,6 +20,7 @@ SIZES = (100_000, 1_000_000, 10_000_000)  # bytes of a hostile text: a factor of
 HOSTILE = {
     "one word": "a",
     "addresses": "me@host.org ",
+    "addresses with umlauts": "müller@größe.de ",
     "an @ without a domain": "a.b-c_d+e@",
     "half addresses": "1.2.3.",
     "IPv6 colons": "2a03:4000::",
@@ -27,6 +28,7 @@ HOSTILE = {
     "open private keys": "-----BEGIN PRIVATE KEY-----\nQUJD",
     "open web tokens": "eyJhbGciOi.eyJ",
     "passwords": "password='aB3dEf9' ",
+    "passwords without quotes": "password: Xk29dk7q\n",
     "URLs without a host": "a://b:c3d4",
     "assignments": "token = ",
     "white space after a keyword": "authorization: bearer" + " " * 300,

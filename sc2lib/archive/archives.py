@@ -14,6 +14,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO, NamedTuple, cast
@@ -30,7 +31,8 @@ _SLACK = 1 << 20  # tiny archives of padded blocks have absurd ratios
 class Member(NamedTuple):
     """A file of an archive: its path (bytes, parts joined by "/"), git's mode, its length and its bytes.
 
-    `open` gives the bytes (of a link: the place it names) as a stream, until the next member is asked for.
+    `open` gives the bytes (of a link: the place it names) as a stream, until the next member is asked for. Opening and
+    reading raise InputError for a member that is damaged, locked, or of another length than the archive says.
     """
 
     path: bytes
@@ -51,6 +53,39 @@ class _Bounded:
         if self._left < 0:
             raise _refused(self._where, f"it unpacks to more than {self._limit:,} bytes, like an archive bomb")
         return data
+
+
+class _Whole:
+    """A member's stream that ends where the archive says; errors of a decompressor name the archive."""
+
+    def __init__(self, member: Member, where: Path) -> None:
+        self._left, self._length, self._name, self._where = member.length, member.length, member.path, where
+        with _readable(where):
+            self._stream = member.open()
+
+    def read(self, size: int = -1) -> bytes:
+        with _readable(self._where):
+            data = self._stream.read(size)
+            self._left -= len(data)
+            if self._left < 0 or (self._left and size and (size < 0 or not data)):
+                raise ValueError(f"{_shown(self._name)} has not the {self._length:,} bytes that it announces")
+        return data
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn what the readers of the standard library raise for a bad archive into an InputError that names it."""
+    try:
+        yield
+    except (FileNotFoundError, PermissionError):
+        raise
+    except RuntimeError as error:  # a password, or a compression that this Python does not know
+        raise _refused(path, str(error)) from error
+    except (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError, OSError, ValueError) as error:
+        raise InputError(
+            f"{path} is damaged or no archive ({error}); delete it and fetch it again, "
+            "or take this distribution out of the list"
+        ) from error
 
 
 def members(path: Path) -> Iterator[Member]:
@@ -79,7 +114,7 @@ def _checked(path: Path) -> Iterator[Member]:
     seen: set[bytes] = set()
     folders: set[bytes] = set()
     read = _zip if zipfile.is_zipfile(path) else _tar
-    try:
+    with _readable(path):
         for member in read(path):
             clean = _safe_path(path, member.path)
             if not clean:
@@ -96,11 +131,11 @@ def _checked(path: Path) -> Iterator[Member]:
             seen.add(clean)
             if len(seen) > MAX_MEMBERS:
                 raise _refused(path, f"it holds more than {MAX_MEMBERS:,} files")
-            yield member._replace(path=clean)
-    except (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError, OSError, ValueError) as error:
-        if isinstance(error, FileNotFoundError | PermissionError):
-            raise
-        raise InputError(f"{path} is damaged or no archive ({error}); delete it and fetch it again") from error
+            yield member._replace(path=clean, open=partial(_whole, member, path))
+
+
+def _whole(member: Member, path: Path) -> IO[bytes]:
+    return cast(IO[bytes], _Whole(member, path))
 
 
 # docs: start-members

@@ -1,14 +1,11 @@
 """From the bytes of a blob to text, the paper's way: no NUL, UTF-8 first, a guess second, else dropped.
 
-Reference sheet, section 1.3 (file download): a NUL byte means binary; ``cchardet`` guesses there, `charset-normalizer`
-here, its maintained successor in pure Python.
+The published code does the same (V), where ``cchardet`` guesses instead of `encodings`.
 """
 
 from typing import NamedTuple
 
-from charset_normalizer import from_bytes
-
-GUESS_BYTES = 1 << 16  # a guess looks at this much, because it tries some ninety encodings on it
+from sc2lib.archive import encodings
 
 
 class Decoded(NamedTuple):
@@ -36,12 +33,11 @@ def decode(data: bytes, declared: str | None = None) -> Decoded:
         problem = f"byte {error.start} is not UTF-8"
     if declared is not None and (text := _decoded_as(data, declared)) is not None:
         return Decoded(text, declared, None)
-    guess = from_bytes(_telling_lines(data)).best()
-    if guess is None:
+    if (guess := encodings.guess(data)) is None:
         return Decoded(None, None, "undecodable", f"{problem}; no encoding fits")
-    if (text := _decoded_as(data, guess.encoding)) is None:
-        return Decoded(None, None, "undecodable", f"{problem}; guessed {guess.encoding}, which does not fit")
-    return Decoded(text, guess.encoding, None)
+    if (text := _decoded_as(data, guess)) is None:
+        return Decoded(None, None, "undecodable", f"{problem}; guessed {guess}, which does not fit")
+    return Decoded(text, guess, None)
 
 
 # docs: end-decode
@@ -54,13 +50,3 @@ def _decoded_as(data: bytes, encoding: str) -> str | None:
     except (UnicodeError, LookupError):
         return None
     return text
-
-
-def _telling_lines(data: bytes) -> bytes:
-    """The lines that are more than ASCII, about `GUESS_BYTES` of them: only they tell one encoding from another."""
-    lines, size = [], 0
-    for line in data.split(b"\n"):
-        if size < GUESS_BYTES and not line.isascii():
-            lines.append(line[:GUESS_BYTES])
-            size += len(line)
-    return b"\n".join(lines)

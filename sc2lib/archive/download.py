@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from sc2lib import tables
 from sc2lib.archive.contents import Decoded, decode
-from sc2lib.archive.published_origin import PublishedRepository
+from sc2lib.archive.published_origin import PublishedRepository, read_all
 from sc2lib.archive.sources import open_reader
 from sc2lib.errors import InputError
 from sc2lib.tables import CONTENTS, FILES
@@ -58,19 +58,27 @@ def _read(candidates: pa.Table) -> dict[int, Decoded]:
     ):
         if reason is None:  # one location holds the files of many origins
             origins.setdefault((location or url, kind, location), []).append((row, path[1:], content_id, blob_id))
-    results, answers = {}, []
+    results: dict[int, Decoded] = {}
+    published: list[tuple[PublishedRepository, list[tuple[int, bytes, str, str]]]] = []
     for (url, kind, location), wanted in origins.items():
         try:
             origin = open_reader(url, kind, location)
         except InputError as error:  # the origin vanished after the walk
             results.update({row: Decoded(None, None, "unreadable", str(error)) for row, *_ in wanted})
             continue
-        encodings = origin.encodings() if isinstance(origin, PublishedRepository) else {}
-        # every origin is asked before the first answer is awaited: requests over the network then overlap
-        answers.append((wanted, encodings, origin.read([(path, content_id) for _, path, content_id, _ in wanted])))
-    for wanted, encodings, bytes_of in answers:
-        for (row, path, _, blob_id), data in zip(wanted, bytes_of, strict=True):
-            results[row] = _check(data, blob_id, encodings.get(path))
+        if isinstance(origin, PublishedRepository):
+            published.append((origin, wanted))
+            continue
+        bytes_of = origin.read([(path, content_id) for _, path, content_id, _ in wanted])
+        for (row, _, _, blob_id), data in zip(wanted, bytes_of, strict=True):
+            results[row] = _check(data, blob_id, None)
+    answers = read_all(
+        (origin, [(path, content_id) for _, path, content_id, _ in files]) for origin, files in published
+    )
+    for origin, wanted in published:
+        encodings = origin.encodings()
+        for row, path, _, blob_id in wanted:
+            results[row] = _check(next(answers), blob_id, encodings.get(path))
     return results
 
 

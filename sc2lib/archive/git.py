@@ -17,6 +17,7 @@ from sc2lib.archive.swhid import Branch
 from sc2lib.errors import InputError
 
 _BRANCH_KINDS = {"commit": "revision", "tag": "release", "tree": "directory", "blob": "content"}
+_TYPES = {"revision": b"commit", "release": b"tag"}  # the ends of branches that get a row of their own
 _DEPTH = 3  # a folder of repositories is searched this deep
 
 
@@ -38,8 +39,11 @@ class GitRepository:
         else:
             commit, branches = self._local_branches()
         with git_objects.ObjectReader(self.folder) as reader:
-            self._add_tips(graph, reader, [*branches.values(), Branch("revision", commit)])
-            root = git_history.add_revision(graph, commit, reader.read(commit))
+            try:
+                root = git_history.add_revision(graph, commit, reader.read(commit, b"commit"))
+            except OSError as error:
+                raise InputError(f"the commit {commit} of {os.fsdecode(self.folder)!r}: {error}") from error
+            self._add_tips(graph, reader, branches.values())
             if root is None:
                 raise InputError(f"the commit {commit} of {os.fsdecode(self.folder)!r} names no tree; run git fsck")
             git_trees.add_tree(graph, reader, self.url, root)
@@ -63,7 +67,7 @@ class GitRepository:
 
     def _add_tips(self, graph: Graph, reader: git_objects.ObjectReader, branches: Iterable[Branch]) -> None:
         """Add the revision or release at the end of every branch, and the revision behind a release."""
-        waiting = [(branch.kind, str(branch.target)) for branch in branches if branch.kind in ("revision", "release")]
+        waiting = [(branch.kind, str(branch.target)) for branch in branches if branch.kind in _TYPES]
         seen = set()
         while waiting:
             kind, identifier = waiting.pop()
@@ -71,13 +75,17 @@ class GitRepository:
                 continue
             seen.add(identifier)
             try:
-                raw = reader.read(identifier)
-            except OSError:
-                continue  # a clone of one branch names the others without having them
+                raw = reader.read(identifier, _TYPES[kind])
+            except OSError as error:
+                # a clone of one branch names the others without having them; a server does not say what a tag names
+                if isinstance(error, git_objects.DamagedObject) and not self.is_remote:
+                    graph.add("skipped", self.url, b"", f"the {kind} {identifier}: {error}")
+                continue
             if kind == "revision":
                 git_history.add_revision(graph, identifier, raw)
             else:
-                waiting.append(git_history.add_release(graph, identifier, raw))
+                named = Branch(*git_history.add_release(graph, identifier, raw))
+                waiting += [(named.kind, str(named.target))] if named.kind in _TYPES else []
 
     def read(self, wanted: Iterable[tuple[bytes, str]]) -> Iterator[bytes | OSError]:
         """The bytes of files given as (path, content identifier), or the error of each."""
@@ -99,8 +107,12 @@ def default_branch(folder: bytes) -> str | None:
 
 def last_commit(folder: bytes) -> str | None:
     """The commit HEAD leads to; None when there is none."""
+    return _resolved(folder, "HEAD^{commit}")
+
+
+def _resolved(folder: bytes, name: str) -> str | None:
     try:
-        return git_objects.run(folder, "rev-parse", "--verify", "--quiet", "HEAD^{commit}").strip().decode()
+        return git_objects.run(folder, "rev-parse", "--verify", "--quiet", name).strip().decode()
     except InputError:
         return None
 
@@ -117,6 +129,10 @@ def unusable(folder: bytes) -> str | None:
     except InputError as error:
         return str(error)
     if last_commit(folder) is None:
+        if (head := _resolved(folder, "HEAD")) is not None:
+            return (
+                f"the commit {head} that HEAD of {where!r} names is damaged or missing; run git fsck, or clone it again"
+            )
         return (
             f"the git repository {where!r} has no commits on its default branch; commit something, "
             "or point HEAD at a branch that has commits (git symbolic-ref HEAD refs/heads/NAME)"
@@ -143,12 +159,13 @@ def places(source_path: str) -> list[str]:
     """Folders and URLs of a `source_path`: separated by commas, or one a line in a text file (``#`` for remarks).
 
     Folders may also be separated as on the system's search path. A folder whose own name holds a comma is one place.
+    ``file://`` and a path is that path: a repository on this machine is read where it lies.
     """
     path = Path(source_path)
     if path.is_file():
         lines = (line.split(" #")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
         named = [line for line in lines if line and not line.startswith("#")]
-        found = [line if git_remote.is_url(line) else str(path.parent / line) for line in named]
+        found = [line if git_remote.is_url(line) else str(path.parent / _plain(line)) for line in named]
     elif path.exists():
         found = [source_path]
     else:
@@ -156,12 +173,19 @@ def places(source_path: str) -> list[str]:
         found = [
             place
             for part in parts
-            for place in ([part] if git_remote.is_url(part) else part.split(os.pathsep))
+            for place in ([_plain(part)] if "://" in part or git_remote.is_url(part) else part.split(os.pathsep))
             if place
         ]
     if not found:
         raise InputError(f"source_path {source_path!r} names no repository; write one a line")
     return list(dict.fromkeys(found))
+
+
+def _plain(place: str) -> str:
+    """The path of a ``file://`` URL (git takes ``localhost`` for nothing too); anything else as it is."""
+    if not place.startswith("file://"):
+        return place
+    return os.fsdecode(folder_of("file://" + place.removeprefix("file://").removeprefix("localhost")))
 
 
 def repositories(given: Iterable[str | Path]) -> Iterator[dict[str, Any]]:
@@ -188,7 +212,10 @@ def repositories(given: Iterable[str | Path]) -> Iterator[dict[str, Any]]:
 
 def _below(folder: Path) -> Iterator[dict[str, Any]]:
     if not folder.is_dir():
-        raise InputError(f"source_path {str(folder)!r} does not exist or is no folder; give a repository's folder")
+        raise InputError(
+            f"source_path {str(folder)!r} does not exist or is no folder; give a repository's folder, or a URL that "
+            "begins with https, http, ssh, git or file"
+        )
     found = list(find(folder))
     if not found:
         raise InputError(
@@ -210,8 +237,7 @@ def _describe_remote(url: str) -> tuple[dict[str, Any], InputError | None]:
         remote = git_remote.ask(url)
     except InputError as error:
         return row, error
-    branch = remote.head.removeprefix("refs/heads/") if remote.head else "HEAD"
-    return row | {"version": remote.commit, "default_branch": branch}, None
+    return row | {"version": remote.commit, "default_branch": _short_name(remote.head)}, None
 
 
 def _describe(path: Path, below: Path) -> dict[str, Any]:
@@ -223,21 +249,26 @@ def _describe(path: Path, below: Path) -> dict[str, Any]:
     local = path.resolve().name if path == below else str(path.relative_to(below))
     local = local.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace").removesuffix(".git")
     html_url, name = web_address(remote)
-    head = default_branch(folder)
     return {
         "origin_url": file_url(folder),
         "repo_name": name or f"git/{local}",
         "visit_type": "git",
         "version": last_commit(folder),
-        "default_branch": head.removeprefix("refs/heads/") if head else "HEAD",
+        "default_branch": _short_name(default_branch(folder)),
         "html_url": html_url,
     }
+
+
+def _short_name(head: str | None) -> str:
+    """The name of the branch that HEAD names; HEAD itself when that is a commit, or a reference of another kind."""
+    return head.removeprefix("refs/heads/") if head and head.startswith("refs/heads/") else "HEAD"
 
 
 def web_address(remote: str) -> tuple[str | None, str | None]:
     """A remote's page and ``owner/name``, without user, password or query; (None, None) for a path.
 
-    ``git@github.com:owner/name.git`` and ``https://token@github.com/owner/name`` give the same.
+    ``git@github.com:owner/name.git`` and ``https://token@github.com/owner/name`` give the same. A group within a group
+    (``group/sub/name``, GitLab) belongs to the name: an opt-out of the outer one holds for all below.
     """
     scp = re.fullmatch(r"(?:[^@/]+@)?([^:/]+):(?!//)(.+)", remote)
     if scp and "://" not in remote:
@@ -246,5 +277,4 @@ def web_address(remote: str) -> tuple[str | None, str | None]:
     if parts.scheme not in ("https", "http", "ssh", "git") or not parts.hostname:
         return None, None
     path = parts.path.strip("/").removesuffix(".git")
-    name = "/".join(path.split("/")[-2:])
-    return urlunsplit(("https", parts.hostname, "/" + path, "", "")), name if "/" in name else None
+    return urlunsplit(("https", parts.hostname, "/" + path, "", "")), path if "/" in path else None

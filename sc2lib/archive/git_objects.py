@@ -6,6 +6,7 @@ Replaced objects are ignored and missing ones are not fetched; variables of the 
 
 import contextlib
 import os
+import re
 import subprocess
 from typing import Any
 
@@ -13,6 +14,7 @@ from sc2lib.archive import swhid
 from sc2lib.errors import InputError
 
 _KEPT = ("GIT_CONFIG", "GIT_EXEC_PATH", "GIT_SSH", "GIT_SSL", "GIT_ASKPASS")  # how to reach a server, not where to look
+_IDENTIFIER = re.compile(r"[0-9a-f]{40}")
 
 
 def _environment() -> dict[str, str]:
@@ -40,12 +42,24 @@ def run(folder: bytes, *arguments: str) -> bytes:
     return finished.stdout
 
 
+class DamagedObject(OSError):
+    """The repository has the object, but its bytes are not those that the identifier names."""
+
+
 class ObjectReader:
-    """One ``git cat-file --batch`` process; a context manager."""
+    """One ``git cat-file --batch`` process; a context manager.
+
+    git ends at the first damaged object, in the middle of its answer. Another process is then started for the next
+    object, so that one costs one. Every object is hashed: git prints what a damaged one still holds without a word.
+    """
 
     def __init__(self, folder: bytes) -> None:
+        self._folder = folder
+        self._start()
+
+    def _start(self) -> None:
         self._process = subprocess.Popen(
-            ["git", "-C", os.fsdecode(folder), "cat-file", "--batch"],
+            ["git", "-C", os.fsdecode(self._folder), "cat-file", "--batch"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -53,6 +67,7 @@ class ObjectReader:
         )
         assert self._process.stdin is not None and self._process.stdout is not None
         self._ask, self._answer = self._process.stdin, self._process.stdout
+        self._in_step, self._answered = True, False
 
     def __enter__(self) -> "ObjectReader":
         return self
@@ -63,27 +78,56 @@ class ObjectReader:
         self._answer.close()
         self._process.wait()
 
-    def open(self, identifier: str) -> int:
-        """Ask for an object and return its length; OSError when the repository does not have it."""
+    def open(self, identifier: str, kind: bytes | None = None) -> tuple[bytes, int]:
+        """Ask for an object and return git's name of its type, and its length.
+
+        Raises OSError when the repository does not have it, DamagedObject when it is none of the type `kind`.
+        """
+        if not _IDENTIFIER.fullmatch(identifier):  # git would look for a branch of that name
+            raise DamagedObject(f"{identifier!r} is no identifier of an object")
+        if not self._in_step and self._answered:  # a git that never answered has no repository any more
+            self.__exit__()
+            self._start()
+        self._in_step = False
         self._ask.write(identifier.encode() + b"\n")
         self._ask.flush()
         header = self._answer.readline().split()
+        self._answered = self._answered or bool(header)
         if len(header) != 3:
+            self._in_step = bool(header)
             raise OSError("git does not have the object (a shallow or partial clone? a repository that vanished?)")
-        return int(header[2])
+        if kind is not None and header[1] != kind:
+            raise DamagedObject(f"it is a {header[1].decode()} where a {kind.decode()} must be; run git fsck")
+        return header[1], int(header[2])
 
     def hash(self, identifier: str) -> swhid.ContentHashes:
-        """Hash a blob of any size, a block at a time."""
-        length = self.open(identifier)
-        hashes = swhid.hash_content(_Bounded(self._answer, length), length)  # type: ignore[arg-type]
-        self._answer.read(1)
+        """Hash a blob of any size, a block at a time; DamagedObject when git gives less of it, or another."""
+        _, length = self.open(identifier, b"blob")
+        try:
+            hashes = swhid.hash_content(_Bounded(self._answer, length), length)  # type: ignore[arg-type]
+        except ValueError as error:
+            raise _damaged(f"git ends before its {length:,} bytes") from error
+        self._finish(identifier, hashes.sha1_git)
         return hashes
 
-    def read(self, identifier: str) -> bytes:
-        """The whole object."""
-        data = self._answer.read(self.open(identifier))
-        self._answer.read(1)
+    def read(self, identifier: str, kind: bytes | None = None) -> bytes:
+        """The whole object; DamagedObject when git gives less of it, or another."""
+        found, length = self.open(identifier, kind)
+        data = self._answer.read(length)
+        if len(data) != length:
+            raise _damaged(f"git gives {len(data):,} of its {length:,} bytes")
+        self._finish(identifier, swhid.git_object(found, data))
         return data
+
+    def _finish(self, identifier: str, found: str) -> None:
+        if found != identifier:
+            raise _damaged(f"its bytes have the identifier {found}")
+        self._answer.read(1)
+        self._in_step = True
+
+
+def _damaged(how: str) -> DamagedObject:
+    return DamagedObject(f"the object is damaged: {how}; run git fsck, then fetch it from another clone")
 
 
 class _Bounded:

@@ -62,7 +62,7 @@ def ask(url: str) -> Remote:
         target, _, name = line.partition(b"\t")
         if target.startswith(b"ref: ") and name == b"HEAD":
             head = target[5:].decode("utf-8", "replace")
-        elif name == b"HEAD":
+        elif name in (b"HEAD", b"HEAD^{}"):  # the second, when the first names an annotated tag, is its commit
             commit = target.decode()
         elif name.startswith((b"refs/heads/", b"refs/tags/")):
             names[name] = target.decode()

@@ -1,6 +1,7 @@
 """git's trees as directories of the graph, read object by object: a tree that occurs a thousand times is read once."""
 
 import os
+import re
 from collections.abc import Iterator
 
 from sc2lib.archive import swhid
@@ -9,22 +10,29 @@ from sc2lib.archive.graph import Graph
 from sc2lib.archive.swhid import Entry
 from sc2lib.errors import InputError
 
+_ENTRY = re.compile(rb"([0-7]{1,7}) ([^\0]*)\0(.{20})", re.DOTALL)
 MAX_FILES = 1_000_000  # of one commit: a few kilobytes of nested trees can name billions
 
 
 def entries(raw: bytes) -> Iterator[Entry]:
-    """The entries of a tree object: mode in octal, a space, the name, NUL, twenty bytes of hash."""
+    """The entries of a tree object: mode in octal, a space, the name, NUL, twenty bytes of hash.
+
+    Raises ValueError, with the position, for bytes that are no tree.
+    """
     position = 0
     while position < len(raw):
-        space = raw.index(b" ", position)
-        end = raw.index(b"\0", space)
-        yield Entry(raw[space + 1 : end], int(raw[position:space], 8), raw[end + 1 : end + 21].hex())
-        position = end + 21
+        match = _ENTRY.match(raw, position)
+        if match is None:
+            raise ValueError(f"no tree: byte {position:,} of {len(raw):,} begins no entry")
+        yield Entry(match[2], int(match[1], 8), match[3].hex())
+        position = match.end()
 
 
 def add_tree(graph: Graph, reader: ObjectReader, url: str, root: str) -> None:
-    """Add a root tree, every tree and every blob below it; what git does not have becomes ``skipped_content``.
+    """Add a root tree, every tree and every blob below it.
 
+    A blob that git does not have, or has damaged, becomes ``skipped_content``; a tree like that a row in ``skipped``,
+    for nobody knows what it named.
     Raises InputError when the tree spells out more than `MAX_FILES` files.
     """
     below: dict[str, list[str]] = {}  # trees below each tree
@@ -37,11 +45,11 @@ def add_tree(graph: Graph, reader: ObjectReader, url: str, root: str) -> None:
             continue
         below[tree], files[tree] = [], 0
         try:
-            raw = reader.read(tree)
-        except OSError as error:
+            raw = reader.read(tree, b"tree")
+            found = list(entries(raw))
+        except (OSError, ValueError) as error:
             graph.add("skipped", url, path, str(error))
             continue
-        found = list(entries(raw))
         manifest = b"tree %d\0" % len(raw) + raw
         try:
             same = swhid.directory(found) == tree

@@ -2,7 +2,8 @@
 
 A list is a text file with one entry a line: an owner (``ada``), a repository (``ada/engine``), or a core SWHID
 (``swh:1:cnt:...``); ``#`` starts a comment. An owner stands for every repository below it, a directory for
-every file below it, a content for every copy of it. Names are compared without regard to case, as GitHub does.
+every file below it, a content for every copy of it. Names are compared without regard to case, as GitHub does. The URL
+of a page stands for its path; on another host than GitHub's the host belongs to the entry (``gitlab.com/group``).
 """
 
 import re
@@ -10,16 +11,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sc2lib.archive.remaining import remaining
-from sc2lib.archive.swhid import Swhid
+from sc2lib.archive.remaining import OBJECTS, remaining
+from sc2lib.archive.swhid import KINDS, Swhid
 from sc2lib.errors import InputError, ParameterError
 
 RUN_FILE = "opt_out.txt"  # in the folder of a run: what was replayed on it holds for whatever it makes again
+# Pages of a package index: the project stands below /project/ or /package/, which is nobody's name; repo_name has it.
+_INDEXES = frozenset({"pypi.org", "www.npmjs.com"})
+_GITHUB = "github.com"
+IDENTIFIED = ("snapshot", "release", "revision", "directory", "content", "skipped_content")
 _NAME = re.compile(r"[^\s/]+(/[^\s/]+)*")
 
 
@@ -47,7 +53,9 @@ class OptOut:
                         continue
                 except ParameterError as error:
                     raise InputError(f"{path}, line {number}: {error}") from error
-                name = entry.removeprefix("https://github.com/").removesuffix(".git").strip("/").lower()
+                name = (
+                    re.sub("^https?://", "", entry.lower()).removeprefix(f"{_GITHUB}/").strip("/").removesuffix(".git")
+                )
                 if not _NAME.fullmatch(name):
                     raise InputError(f"{path}, line {number}: {entry!r} is no owner, owner/repository or core SWHID")
                 names.add(name)
@@ -60,14 +68,30 @@ class OptOut:
         """The entries, sorted, as a list holds them."""
         return sorted([*self.names, *map(str, self.objects)])
 
+    def covers(self, other: Self) -> bool:
+        """Whether every entry of another list is on this one."""
+        return other.names <= self.names and other.objects <= self.objects
+
     def has_repository(self, name: str | None, html_url: str | None = None) -> bool:
-        """Whether a repository, or the owner above it, is on the list."""
-        paths = [name or "", *(["/".join(html_url.rstrip("/").split("/")[-2:])] if html_url else [])]
-        for path in paths:
-            parts = path.lower().split("/")
-            if any("/".join(parts[:end]) in self.names for end in range(1, len(parts) + 1)):
-                return True
-        return False
+        """Whether a repository, or an owner or group above it, is on the list, by its name or by its page."""
+        return not self.names.isdisjoint(_names(name, html_url))
+
+    def unmatched(
+        self, repositories: Iterable[tuple[str | None, str | None]], graph: Mapping[str, pa.Table]
+    ) -> list[str]:
+        """The entries, sorted, that are neither one of the repositories (name and page) nor an object of the graph.
+
+        An entry with a mistake in it protects nobody, so whoever applies a list says which they are.
+        """
+        found = {entry for row in repositories for entry in self.names & set(_names(*row))}
+        hashes = pa.array(sorted({one.hash for one in self.objects}), pa.string())
+        there: set[tuple[str, str]] = set()
+        for name in IDENTIFIED:
+            kind, column = OBJECTS[name]
+            identifiers = graph[name][column]
+            there.update((kind, one) for one in identifiers.filter(pc.is_in(identifiers, hashes)).to_pylist())
+        gone = (str(one) for one in self.objects if (KINDS[one.kind], one.hash) not in there)
+        return sorted([*(self.names - found), *gone])
 
     def repositories(self, listed: pa.Table) -> pa.Table:
         """A REPOSITORY table without the repositories of the list; InputError when none is left."""
@@ -81,8 +105,7 @@ class OptOut:
 
     def objects_of(self, graph: Mapping[str, pa.Table]) -> dict[str, set[str]]:
         """The identifiers of the list's objects by kind, with what a release names and what lies below a directory."""
-        kinds = {"cnt": "content", "dir": "directory", "rev": "revision", "rel": "release", "snp": "snapshot"}
-        found = {name: {one.hash for one in self.objects if one.kind == kind} for kind, name in kinds.items()}
+        found = {name: {one.hash for one in self.objects if one.kind == kind} for kind, name in KINDS.items()}
         releases = graph["release"]
         named = releases.filter(pc.is_in(releases["id"], pa.array(sorted(found["release"]), pa.string())))
         for kind, target in zip(named["target_type"].to_pylist(), named["target"].to_pylist()):
@@ -106,6 +129,18 @@ class OptOut:
             for column, identifiers in dropped.items():
                 table = table.filter(pc.invert(pc.is_in(table[column], identifiers)))
             yield table
+
+
+def _names(name: str | None, html_url: str | None) -> Iterator[str]:
+    """Every entry that stands for a repository: its names, those of all groups above it, and these with the host."""
+    page = urlsplit((html_url or "").lower())
+    path = page.path.strip("/") if page.hostname and page.hostname not in _INDEXES else ""
+    for whole in ((name or "").lower(), path):
+        parts = whole.split("/")
+        yield from ("/".join(parts[:end]) for end in range(1, len(parts) + 1))
+        yield "/".join(parts[-2:])  # a forge may lie below a folder of its host
+    parts = path.split("/")
+    yield from (f"{page.hostname}/{'/'.join(parts[:end])}" for end in range(1, len(parts) + 1))
 
 
 def _entries(path: Path) -> list[tuple[int, str]]:

@@ -5,8 +5,9 @@ instead: ``License-Expression`` (PEP 639), or one of the trove classifiers, whic
 licences ("BSD License"); the family's common member stands for it.
 """
 
-import re
 from typing import Any
+
+from sc2lib.license_expressions import permissive_licenses
 
 # Trove classifier (last part) to SPDX identifier.
 CLASSIFIERS = {
@@ -46,43 +47,13 @@ CLASSIFIERS = {
 }
 # What GHArchive says of a licence that is there and that GitHub does not know.
 NO_ASSERTION = "NOASSERTION"
-PERMISSIVE = frozenset(
-    {
-        "0BSD",
-        "AFL-3.0",
-        "Apache-2.0",
-        "Artistic-2.0",
-        "BSD-2-Clause",
-        "BSD-3-Clause",
-        "BSD-3-Clause-Clear",
-        "BSD-4-Clause",
-        "BSL-1.0",
-        "CC0-1.0",
-        "CNRI-Python",
-        "HPND",
-        "ISC",
-        "MIT",
-        "MIT-0",
-        "MIT-CMU",
-        "NCSA",
-        "PSF-2.0",
-        "PostgreSQL",
-        "Python-2.0",
-        "UPL-1.0",
-        "Unlicense",
-        "WTFPL",
-        "ZPL-2.1",
-        "Zlib",
-    }
-)
-_SPDX = re.compile(r"[A-Za-z0-9.+() -]+")
 
 
 def declared(metadata: Any) -> str | None:
     """The SPDX expression a distribution's metadata declares; None when it declares nothing.
 
     Several classifiers are joined with AND, because nothing says whether the user may choose. The free-text field
-    ``License`` counts only when it is exactly an identifier of the tables above.
+    ``License`` counts only when it is exactly an identifier: of the table above, or of a permissive licence.
     """
     if expression := (metadata["License-Expression"] or "").strip():
         return expression
@@ -92,15 +63,4 @@ def declared(metadata: Any) -> str | None:
     if found:
         return NO_ASSERTION if NO_ASSERTION in found else " AND ".join(found)
     free = (metadata["License"] or "").strip()
-    return free if free in PERMISSIVE or free in CLASSIFIERS.values() else None
-
-
-def is_permissive(expression: str | None) -> bool:
-    """Whether every licence of an expression is one that GitHub and the Blue Oak Council both know as permissive.
-
-    It orders copies of a file before licences are looked at closely; the verdict on a file comes in chapter 02.
-    """
-    if not expression or not _SPDX.fullmatch(expression):
-        return False
-    symbols = set(re.split(r"[() ]+", expression)) - {"AND", "OR", "WITH", ""}
-    return bool(symbols) and symbols <= PERMISSIVE
+    return free if free in permissive_licenses() or free in CLASSIFIERS.values() else None

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from sc2lib import files
 from sc2lib.archive import cache
-from sc2lib.archive.object_storage import SOFTWARE_HERITAGE
+from sc2lib.archive.object_storage import SOFTWARE_HERITAGE, checked
 from sc2lib.errors import InputError, TransferError
 from sc2lib.tables import FILES
 
@@ -68,9 +68,10 @@ def repositories(
     """The rows of REPOSITORY of a published table; streams the table into the cache unless it is there.
 
     `source_path` is a data set's name on the hub (``owner/name`` or ``owner/name:config``) or Parquet files; None
-    takes `DEFAULT`. `rows` limits the published rows that are read; `bucket` is the URL that holds the contents.
+    takes `DEFAULT`. `rows` limits the published rows that are read; `bucket` is the URL that holds the contents
+    (ParameterError when that is none over HTTP).
     """
-    key = spool(source, source_path or DEFAULT[source], rows, bucket or SOFTWARE_HERITAGE)
+    key = spool(source, source_path or DEFAULT[source], rows, checked(bucket or SOFTWARE_HERITAGE))
     with duckdb.connect() as database:
         first = ", ".join(f"arg_max({name}, coalesce(epoch(revision_date), 0)) AS {name}" for name in _FIRST)
         found = database.sql(

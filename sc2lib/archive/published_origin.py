@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -85,13 +86,20 @@ class PublishedRepository:
         _add(graph, "revision", id=revision, date=date, committer_date=committed, directory=root, type="git")
 
     def read(self, wanted: Iterable[tuple[bytes, str]]) -> Iterator[bytes | OSError]:
-        """The bytes of files given as (path, content identifier), or the error of each. Requests start at once."""
-        asked = list(wanted)
+        """The bytes of files given as (path, content identifier), or the error of each."""
+        return read_all([(self, wanted)])
+
+    def objects(self, wanted: Iterable[tuple[bytes, str]]) -> Iterator[Wanted]:
+        """What the storage is to be asked for."""
         rows = {_path(row): row for row in self._rows()}
-        if self.visit_type == "stack_v3":
-            return iter([(rows[path]["content"] or "").encode() for path, _ in asked])
-        objects = [Wanted(rows[path]["blob_id"], content, rows[path]["length_bytes"]) for path, content in asked]
-        return storage(published.bucket_of(self.key)).read_many(objects)
+        for path, content in wanted:
+            yield Wanted(rows[path]["blob_id"], content, rows[path]["length_bytes"])
+
+    def texts(self, wanted: Iterable[tuple[bytes, str]]) -> Iterator[bytes]:
+        """The contents that are published with the table."""
+        rows = {_path(row): row for row in self._rows()}
+        for path, _ in wanted:
+            yield (rows[path]["content"] or "").encode()
 
     def encodings(self) -> dict[bytes, str | None]:
         """The published ``src_encoding`` by path."""
@@ -99,6 +107,18 @@ class PublishedRepository:
 
     def _rows(self) -> list[dict[str, Any]]:
         return published.rows_of(self.key, self.repository).to_pylist()
+
+
+def read_all(
+    wanted: Iterable[tuple[PublishedRepository, Iterable[tuple[bytes, str]]]],
+) -> Iterator[bytes | OSError]:
+    """The bytes of files of many repositories, in order: the requests of one overlap with those of the next."""
+    for (visit_type, key), several in itertools.groupby(wanted, lambda pair: (pair[0].visit_type, pair[0].key)):
+        if visit_type == "stack_v3":
+            yield from itertools.chain.from_iterable(one.texts(files) for one, files in several)
+        else:
+            objects = itertools.chain.from_iterable(one.objects(files) for one, files in several)
+            yield from storage(published.bucket_of(key)).read_many(objects)
 
 
 def _add(graph: Graph, table: str, **fields: Any) -> None:

@@ -1,6 +1,6 @@
 """The walk from origins to unique files: The Stack v2's selection, in SQL over the graph tables.
 
-Reference sheet, sections 1.1 (selection) and 1.6 (exact deduplication). The statements are in ``walk.sql``; here
+Selection and exact deduplication are those of the published code (V). The statements are in ``walk.sql``; here
 tables go in and shards of candidate files come out. One process; DuckDB spills to disk when memory runs short.
 """
 
@@ -14,8 +14,8 @@ import duckdb
 import pyarrow as pa
 
 from sc2lib.archive import chunks
-from sc2lib.archive.project_licenses import is_permissive
 from sc2lib.archive.schema import GRAPH
+from sc2lib.license_expressions import is_permissive
 from sc2lib.tables import FILES
 
 MEMORY = "1GB"  # of the database while it walks; what is more is spilled to disk
@@ -85,7 +85,9 @@ def opened(
     max_occurrences: int = MAX_OCCURRENCES,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A database in which the walk was walked; every statement of ``walk.sql`` left a table with its name (`STEPS`)."""
-    permissive = pa.array([is_permissive(text) for text in repositories["gha_license_id"].to_pylist()])
+    stated = repositories["gha_license_id"]
+    known = {text: is_permissive(text) for text in stated.unique().to_pylist()}
+    permissive = pa.array([known[text] for text in stated.to_pylist()])
     with tempfile.TemporaryDirectory() as spill, duckdb.connect() as database:
         database.execute("SET temp_directory = ?", [spill])
         database.execute("SET memory_limit = ?", [MEMORY])

@@ -26,7 +26,7 @@ from sc2lib.errors import StageError
 from sc2lib.workflow import manifest as manifests
 from sc2lib.workflow import state
 from sc2lib.workflow.lock import RunLock
-from sc2lib.workflow.project import ancestors, notebooks
+from sc2lib.workflow.project import ancestors, notebooks, root
 from sc2lib.workflow.run_directory import RunDirectory
 
 FIRST, LAST = "01_archive", "09_tokenizer"  # the stages whose outputs are rows, and can be filtered
@@ -37,13 +37,15 @@ VOCABULARY = "vocabulary_from_before_opt_out"  # metric of 09: its merges were l
 class Replay(NamedTuple):
     """What a replay did: rows dropped by table, tokens dropped by split, stages that must run again.
 
-    `learnt` are the stages whose outputs have learnt from what left and are still there.
+    `learnt` are the stages whose outputs have learnt from what left and are still there, `unmatched` the entries of the
+    list that nothing of the run answers to.
     """
 
     rows: dict[str, int]
     tokens: dict[str, int]
     stale: list[str]
     learnt: list[str]
+    unmatched: list[str]
 
 
 def replay(
@@ -61,6 +63,7 @@ def replay(
         # first of all: from here on nothing the run makes again can bring the repositories back
         files.write_text(run.path / RUN_FILE, "".join(f"{line}\n" for line in merged.lines()))
         targets = opt_out_targets.remembered(run, opt_out_targets.find(run, merged))
+        unmatched = opt_out_targets.unmatched(run, opt_out, targets)
         files.remove(run.path / "superseded")
         files.remove(run.path / "failed")
         files.remove(run.lasting)  # trainings on what leaves: no run could go on with them
@@ -92,7 +95,7 @@ def replay(
             _sign(run, stage, merged)
         stale = _discard(run, chosen, forget)
         files.remove(run.path / PENDING)
-        return Replay(rows, tokens, stale, _learnt(run))
+        return Replay(rows, tokens, stale, _learnt(run), unmatched)
 
 
 def _filterable(run: RunDirectory, forget: bool) -> list[str]:
@@ -114,9 +117,14 @@ def _sign(run: RunDirectory, stage: str, opt_out: OptOut) -> None:
     metrics = opt_out_counts.recounted(folder, old.metrics, run.path) | {"opted_out_entries": len(opt_out.lines())}
     if stage == LAST and inputs != old.inputs:
         metrics[VOCABULARY] = True
-    signed = replace(old, outputs=outputs, inputs=inputs, metrics=metrics)
+    paths = dict(old.paths)
+    given = old.params.get("opt_out") or ""
+    for name, digest in state.path_digests({"opt_out": given}).items():
+        if opt_out.covers(OptOut.read(root() / Path(given).expanduser())):  # the list has grown, and this did it
+            paths[name] = digest
+    signed = replace(old, outputs=outputs, inputs=inputs, metrics=metrics, paths=paths)
     if old.code == state.code_version(notebook):  # made by other code, it stays so, and is made again as a whole
-        signed = replace(signed, key=state.key(notebook, old.params, run))
+        signed = replace(signed, key=state.key(notebook, old.params, run, paths))
     files.write_text(folder / "stage.json", json.dumps({"key": signed.key}) + "\n")
     signed.save(folder)
 

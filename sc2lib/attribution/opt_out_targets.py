@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sc2lib import files
-from sc2lib.archive.opt_out import OptOut
+from sc2lib.archive.opt_out import IDENTIFIED, OptOut
+from sc2lib.archive.remaining import OBJECTS
 from sc2lib.workflow.run_directory import RunDirectory
 
 OBJECT_COLUMNS = ("content_id", "directory_id", "revision_id", "snapshot_id")
@@ -50,9 +51,18 @@ def find(run: RunDirectory, opt_out: OptOut) -> Targets:
                 path, columns=["document_id", "repo_name", "files"], partitioning=None
             ).to_pylist():
                 used = {file["blob_id"] for file in row["files"] or ()}
-                if opt_out.has_repository(row["repo_name"]) or used & blobs:
+                if row["repo_name"] in names or opt_out.has_repository(row["repo_name"]) or used & blobs:
                     documents.add((row["document_id"], row["repo_name"]))
     return Targets(names, blobs, {row["origin_url"] for row in gone}, objects, documents)
+
+
+def unmatched(run: RunDirectory, opt_out: OptOut, targets: Targets) -> list[str]:
+    """The entries of a list that nothing of the run answers to, or not any more after an earlier replay."""
+    archive = run.stage("01_archive")
+    listed = read(archive / "repository", ["repo_name", "html_url"])
+    rows = [*zip(*(column.to_pylist() for column in listed.columns)), *((name, None) for _, name in targets.documents)]
+    graph = {name: read(archive / name, [OBJECTS[name][1]]) for name in IDENTIFIED}
+    return opt_out.unmatched([*rows, *((name, None) for name in targets.repositories)], graph)
 
 
 def remembered(run: RunDirectory, targets: Targets) -> Targets:

@@ -9,7 +9,7 @@ n-grams (`sc2lib.curation.overlaps`).
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sc2lib.columns import contents_of
-from sc2lib.curation.benchmark_passages import Passage, human_eval_passages, passages_in_folder
+from sc2lib.curation.benchmark_passages import Passage, human_eval_passages, long_enough, passages_in_folder
 from sc2lib.curation.overlaps import OVERLAPS, Overlap, OverlapFinder
 from sc2lib.errors import InputError
+from sc2lib.path_digests import path_digest
 from sc2lib.tables import removed
 
 MATCHES = pa.schema(
@@ -179,23 +180,45 @@ def _table(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
     return pa.table([pa.array(column, field.type) for column, field in zip(columns, schema)], schema=schema)
 
 
-@cache
 def default_passages(benchmark_folder: str | None = None) -> tuple[Passage, ...]:
-    """HumanEval's passages and those in a folder."""
-    more = passages_in_folder(Path(benchmark_folder)) if benchmark_folder else []
-    return (*human_eval_passages(), *more)
+    """HumanEval's passages and those in a folder that are `long_enough`."""
+    return _passages(benchmark_folder, _digest(benchmark_folder))[0]
 
 
-@cache
+def skipped_passages(benchmark_folder: str | None = None) -> tuple[Passage, ...]:
+    """The passages in a folder that are empty, or too short to say anything, and are not looked for."""
+    return _passages(benchmark_folder, _digest(benchmark_folder))[1]
+
+
 def default_finder(benchmark_folder: str | None = None) -> PassageFinder:
-    """The finder of HumanEval's passages and of those in a folder."""
-    return PassageFinder(default_passages(benchmark_folder))
+    """The finder of HumanEval's passages and of those in a folder, made once for the files that lie there."""
+    return _finder(benchmark_folder, _digest(benchmark_folder))
 
 
-@cache
 def default_overlap_finder(benchmark_folder: str | None = None, n: int = 10) -> OverlapFinder:
     """The finder of the n-grams of the same passages."""
-    return OverlapFinder(default_passages(benchmark_folder), n)
+    return _overlap_finder(benchmark_folder, _digest(benchmark_folder), n)
+
+
+def _digest(benchmark_folder: str | None) -> str | None:
+    return path_digest(Path(benchmark_folder)) if benchmark_folder else None
+
+
+@lru_cache(maxsize=4)
+def _passages(benchmark_folder: str | None, digest: str | None) -> tuple[tuple[Passage, ...], tuple[Passage, ...]]:
+    more = passages_in_folder(Path(benchmark_folder)) if benchmark_folder else []
+    wanted = (passage for passage in more if long_enough(passage))
+    return (*human_eval_passages(), *wanted), tuple(passage for passage in more if not long_enough(passage))
+
+
+@lru_cache(maxsize=4)
+def _finder(benchmark_folder: str | None, digest: str | None) -> PassageFinder:
+    return PassageFinder(_passages(benchmark_folder, digest)[0])
+
+
+@lru_cache(maxsize=4)
+def _overlap_finder(benchmark_folder: str | None, digest: str | None, n: int) -> OverlapFinder:
+    return OverlapFinder(_passages(benchmark_folder, digest)[0], n)
 
 
 def _original_positions(text: str) -> list[int]:

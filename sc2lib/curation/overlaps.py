@@ -2,14 +2,15 @@
 
 The substring rule of the paper sees whole passages only. A file that quotes half of a problem, or a problem with one
 word changed, escapes it and shares n-grams nevertheless. What is shared is reported with its place; whether it costs
-the file is a separate knob. A word is that of `sc2lib.dedup.shingles`, letter case ignored.
+the file is a separate knob. A word is that of `sc2lib.dedup.words`, letter case ignored.
 
 The cost is one pass for all passages: the hashes of all n-grams of a text, looked up in a bitmap of those of the
 benchmarks, and the few that pass in their sorted list. Only a text with a hit is compared word by word, so no hash
-decides.
+decides. A text that says one word ten thousand times costs no more than others: what counts is where the passages that
+share an n-gram change, not how often and where each of them has it.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,8 @@ import numpy as np
 import pyarrow as pa
 
 from sc2lib.curation.benchmark_passages import Passage
-from sc2lib.dedup.shingles import WORD, shingle_stream
+from sc2lib.dedup.shingles import shingle_stream
+from sc2lib.dedup.words import word_places, words
 from sc2lib.errors import ParameterError
 
 OVERLAPS = pa.schema(
@@ -32,12 +34,13 @@ OVERLAPS = pa.schema(
         ("share", pa.float64()),
     ]
 )
+MOST_STRETCHES = 100  # of one passage that are reported of one text: tables of numbers hold thousands
 _BITS = 22  # a bitmap of 4 MB lets few n-grams through to the search in the list: 2% with 100,000 benchmark n-grams
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """Characters ``start`` to ``end`` of a text that a passage also has, word for word.
+    """Characters ``start`` to ``end`` of a text; each word there stands in a run of n words that the passage has too.
 
     ``words`` is the length of the stretch, ``share`` the share of the passage's n-grams that occur in the whole text.
     """
@@ -57,13 +60,17 @@ class OverlapFinder:
             raise ParameterError(f"overlap_words={n} is too few to tell a passage; give 2 or more, the usual 10 or 13")
         self.n = n
         self.passages = tuple(passages)
-        self._where: dict[tuple[bytes, ...], list[tuple[int, int]]] = defaultdict(list)
-        self._sizes: list[int] = []
-        for number, passage in enumerate(passages):
-            grams = list(ngrams(passage.text, n))
-            self._sizes.append(len(set(grams)))
-            for position, gram in enumerate(grams):
-                self._where[gram].append((number, position))
+        grams = [set(ngrams(passage.text, n)) for passage in passages]
+        self._sizes = [len(own) for own in grams]
+        holders: dict[tuple[bytes, ...], list[int]] = defaultdict(list)
+        for number, own in enumerate(grams):
+            for gram in own:
+                holders[gram].append(number)
+        known: dict[frozenset[int], frozenset[int]] = {}  # most n-grams share their passages with their neighbours
+        self._holders = {
+            gram: known.setdefault(held, held)
+            for gram, held in ((gram, frozenset(numbers)) for gram, numbers in holders.items())
+        }
         texts = pa.array([passage.text for passage in passages], pa.large_string())
         self._hashes = np.unique(np.concatenate([np.zeros(0, np.uint64), *_hashes(texts, n)]))
         self._bitmap = np.zeros(1 << _BITS, bool)
@@ -84,41 +91,46 @@ class OverlapFinder:
         return found
 
     def find(self, text: str) -> list[Overlap]:
-        """The longest stretches that a text shares with each passage, by passage and place."""
-        runs: dict[int, list[list[int]]] = defaultdict(list)  # by passage: [first word here, first word there, n-grams]
-        shared: dict[int, set[tuple[bytes, ...]]] = defaultdict(set)
-        open_runs: dict[tuple[int, int], list[int]] = {}  # by passage and position: runs the next n-gram continues
-        for position, gram in enumerate(ngrams(text, self.n)):
-            going: dict[tuple[int, int], list[int]] = {}
-            for number, there in self._where.get(gram, ()):
-                shared[number].add(gram)
-                run = open_runs.get((number, there))
-                if run is None:
-                    run = [position, there, 0]
-                    runs[number].append(run)
-                run[2] += 1
-                going[number, there + 1] = run
-            open_runs = going
-        if not runs:
+        """The stretches that a text shares with each passage, by passage and place, `MOST_STRETCHES` of one at most."""
+        grams = list(ngrams(text, self.n))
+        shared = Counter(number for gram in set(grams) for number in self._holders.get(gram, ()))
+        if not shared:
             return []
-        places = _word_places(text)
+        stretches: dict[int, list[list[int]]] = {number: [] for number in shared}  # [first word, last word + 1]
+        for position, beginning, ending in self._changes(grams):
+            for number in beginning:
+                own = stretches[number]
+                if not own or position > own[-1][1]:  # else it goes on where the last one ended, or before
+                    own.append([position, 0])
+            for number in ending:
+                stretches[number][-1][1] = position - 1 + self.n
+        places = word_places(text)
         return [
-            Overlap(self.passages[number], *self._characters(places, run), len(shared[number]) / self._sizes[number])
-            for number in sorted(runs)
-            for run in _outermost(runs[number])
+            Overlap(self.passages[number], places[first][0], places[end - 1][1], end - first, shared[number] / size)
+            for number, size in enumerate(self._sizes)
+            for first, end in stretches.get(number, [])[:MOST_STRETCHES]
         ]
 
     # docs: end-overlaps
 
-    def _characters(self, places: Sequence[tuple[int, int]], run: Sequence[int]) -> tuple[int, int, int]:
-        words = run[2] + self.n - 1
-        return places[run[0]][0], places[run[0] + words - 1][1], words
+    def _changes(self, grams: Sequence[tuple[bytes, ...]]) -> Iterator[tuple[int, frozenset[int], frozenset[int]]]:
+        """Positions at which other passages hold the n-gram than at the one before: those that join, those that go."""
+        nobody: frozenset[int] = frozenset()
+        before = nobody
+        known: dict[tuple[frozenset[int], frozenset[int]], tuple[frozenset[int], frozenset[int]]] = {}
+        for position in range(len(grams) + 1):
+            now = self._holders.get(grams[position], nobody) if position < len(grams) else nobody
+            if now is not before:
+                if (before, now) not in known:
+                    known[before, now] = (now - before, before - now)
+                yield position, *known[before, now]
+                before = now
 
 
 def ngrams(text: str, n: int) -> Iterator[tuple[bytes, ...]]:
     """Runs of n consecutive words of a text, in order: the definition."""
-    words = WORD.findall(text.encode().lower())
-    return (tuple(words[start : start + n]) for start in range(len(words) - n + 1))
+    found = words(text)
+    return (tuple(found[start : start + n]) for start in range(len(found) - n + 1))
 
 
 def _hashes(texts: pa.Array, n: int) -> list[np.ndarray]:
@@ -127,21 +139,3 @@ def _hashes(texts: pa.Array, n: int) -> list[np.ndarray]:
 
 def _slots(hashes: np.ndarray) -> np.ndarray:
     return hashes & np.uint64((1 << _BITS) - 1)
-
-
-def _word_places(text: str) -> list[tuple[int, int]]:
-    """First and last character (exclusive) of every word."""
-    data = text.encode()
-    # continuation bytes of UTF-8 start no character
-    character = np.cumsum((np.frombuffer(data, np.uint8) & 0xC0) != 0x80) - 1
-    spans = ((match.start(), match.end()) for match in WORD.finditer(data))
-    return [(int(character[start]), int(character[end - 1]) + 1) for start, end in spans]
-
-
-def _outermost(runs: list[list[int]]) -> list[list[int]]:
-    """Runs that lie in no other one of the same passage; a passage that repeats itself matches one place twice."""
-    kept: list[list[int]] = []
-    for run in sorted(runs, key=lambda run: (run[0], -run[2])):
-        if not kept or run[0] + run[2] > kept[-1][0] + kept[-1][2]:
-            kept.append(run)
-    return kept

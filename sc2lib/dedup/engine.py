@@ -6,8 +6,9 @@ again; so an interrupted run goes on, on any executor, with any number of worker
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,31 +19,41 @@ import pyarrow.compute as pc
 from sc2lib import files
 from sc2lib.dedup import arrays
 from sc2lib.dedup.arrays import read_table, write_table
+from sc2lib.dedup.exchange import exchange
 from sc2lib.dedup.families import save_families
-from sc2lib.dedup.join import join_range, merge_forests
+from sc2lib.dedup.join import join_range, merge_forests, move_keys
 from sc2lib.dedup.layout import Layout
 from sc2lib.dedup.leaders import PAIRS, REMOVALS, resolve_group
-from sc2lib.dedup.members import export_members
+from sc2lib.dedup.members import export_members, move_members
 from sc2lib.dedup.near_duplicates import CLUSTERS
 from sc2lib.dedup.options import DedupOptions
 from sc2lib.dedup.pieces import Piece
+from sc2lib.dedup.shingles import Offsets
 from sc2lib.dedup.sketches import sketch_piece
+from sc2lib.dedup.walk import BINS
 
 Mapper = Callable[[Callable[[Any], Any], Sequence[Any], str], Any]
 
 RANGE_KEYS = 1 << 21  # band keys that one task joins: 25 MB of keys and rows
 FOREST_LINKS = 1 << 24  # links that one task connects: 0.5 GB
+PART_PAIRS = 1 << 20  # pairs from which on a part is full: 0.1 GB
 
 
 @dataclass(frozen=True)
 class Result:
-    """What was found: counts, the number of each piece's first row, and the removals of the crawl by row."""
+    """What was found: counts, the number of each piece's first row, and the removals of the crawl by row.
+
+    `histogram` counts the exact comparisons, of shape (below the threshold or not, bins of similarity). `unsure` is
+    the number of files that stay although they have more candidates than were looked at.
+    """
 
     files: int
     without_shingles: int
     linked: int
     bases: tuple[int, ...]
     removals: pa.Table
+    histogram: Offsets
+    unsure: int
 
     def removals_of(self, piece: int) -> pa.Table:
         """REMOVALS of one piece, `row` counted within it."""
@@ -67,8 +78,8 @@ def deduplicate(
     """
     start_over_if_changed(work, (pieces, options, [str(folder) for folder in earlier], keep_sets))
     sketches = [work / "sketches" / f"{number:05d}" for number in range(len(pieces))]
-    _step(
-        mapper,
+    step = partial(_step, mapper)
+    step(
         sketch_piece,
         [(*item, keep_sets) for item in zip(pieces, [options] * len(pieces), sketches)],
         2,
@@ -76,21 +87,25 @@ def deduplicate(
     )
     folders = [*earlier, *sketches]
     counts = [len(arrays.load(folder, "has_shingles")) for folder in folders]
-    layout = Layout(tuple(folders), tuple(counts), len(earlier), options)
+    layout = Layout(folders, np.cumsum([0, *counts]), len(earlier), options)
     layout.save(work)
 
     ranges = max(4, -(-layout.rows * options.bands // RANGE_KEYS))
     forests = [work / "forests" / f"0-{number:05d}" for number in range(ranges)]
-    _step(mapper, join_range, [(work, number, ranges, path) for number, path in enumerate(forests)], 3, "join")
+    sources = exchange(step, move_keys, work, "keys", list(zip(folders, layout.bases.tolist())), ranges)
+    joins = [(work, mine, number, ranges, path) for number, (mine, path) in enumerate(zip(sources, forests))]
+    step(join_range, joins, 4, "join")
     forest = _merge(mapper, forests)
-    _step(mapper, save_families, [(work, forest, work / "families")], 2, "connect")
+    step(save_families, [(work, forest, work / "families")], 2, "connect")
 
     everyone: list[Piece | None] = [*([None] * len(earlier)), *pieces]
     members = [(work, number, piece, work / "members" / f"{number:05d}") for number, piece in enumerate(everyone)]
-    _step(mapper, export_members, members, 3, "members")
+    step(export_members, members, 3, "members")
     groups = int(np.max(arrays.load(work / "families", "groups"), initial=-1)) + 1
     resolved = [work / "resolved" / f"{number:05d}" for number in range(groups)]
-    _step(mapper, resolve_group, [(work, number, path) for number, path in enumerate(resolved)], 2, "verify")
+    sources = exchange(step, move_members, work, "moved", [(path, 0) for *_, path in members], groups)
+    tasks = [(work, mine, number, path) for number, (mine, path) in enumerate(zip(sources, resolved))]
+    step(resolve_group, tasks, 3, "verify")
     if not (work / "removals.arrow").exists():
         with files.atomic(work / "removals.arrow") as temporary:
             write_table(temporary, _collect(resolved, "removals", REMOVALS).sort_by("row"))
@@ -100,13 +115,28 @@ def deduplicate(
         linked=len(arrays.load(work / "families", "rows")),
         bases=tuple(layout.bases[len(earlier) :].tolist()),
         removals=read_table(work / "removals.arrow"),
+        histogram=sum((arrays.load(path, "histogram") for path in resolved), np.zeros((2, BINS), np.int64)),
+        unsure=sum(int(arrays.load(path, "unsure")) for path in resolved),
     )
 
 
 def pairs_of(work: Path) -> pa.Table:
-    """PAIRS: all comparisons of a finished run, sorted."""
-    resolved = sorted((work / "resolved").glob("[0-9]*"))
-    return _collect(resolved, "pairs", PAIRS).sort_by([("blob_id_a", "ascending"), ("blob_id_b", "ascending")])
+    """PAIRS of a finished run, sorted, all in memory."""
+    return _sorted_pairs(sorted((work / "resolved").glob("[0-9]*")))
+
+
+def pairs_by_part(work: Path) -> Iterator[pa.Table]:
+    """PAIRS of a finished run, as few groups at a time as make a part, sorted within it: one part is in memory."""
+    part: list[Path] = []
+    rows = 0
+    for folder in sorted((work / "resolved").glob("[0-9]*")):
+        part.append(folder)
+        rows += read_table(folder / "pairs.arrow").num_rows
+        if rows >= PART_PAIRS:
+            yield _sorted_pairs(part)
+            part, rows = [], 0
+    if part or not rows:
+        yield _sorted_pairs(part)
 
 
 def clusters_of_piece(names: pa.ChunkedArray, removals: pa.Table) -> pa.Table:
@@ -148,6 +178,10 @@ def _merge(mapper: Mapper, forests: list[Path]) -> Path:
         _step(mapper, merge_forests, list(zip(packs, merged)), 1, "connect")
         forests = merged
     return forests[0]
+
+
+def _sorted_pairs(resolved: Sequence[Path]) -> pa.Table:
+    return _collect(resolved, "pairs", PAIRS).sort_by([("blob_id_a", "ascending"), ("blob_id_b", "ascending")])
 
 
 def _collect(resolved: Sequence[Path], name: str, schema: pa.Schema) -> pa.Table:

@@ -4,7 +4,9 @@ A bucket of m files gives m - 1 links, not m (m - 1) / 2 pairs. Links may be too
 candidates end in one tree, and the last step compares them.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +14,7 @@ from scipy import sparse
 from scipy.sparse import csgraph
 
 from sc2lib.dedup import arrays
+from sc2lib.dedup.exchange import Move, Source
 from sc2lib.dedup.layout import Layout
 from sc2lib.dedup.shingles import Hashes, Offsets
 
@@ -19,19 +22,27 @@ ENUMERATED = 64  # in buckets up to this size, files unlike the first are compar
 CHUNK = 1 << 15  # pairs compared at a time: 2 × 8 MB of sketches
 
 
-def join_range(task: tuple[Path, int, int, Path]) -> None:
-    """Write the forest of one of `count` ranges of keys; task: (work, number, count, target)."""
-    work, number, count, target = task
+def join_range(task: tuple[Path, tuple[Source, ...], int, int, Path]) -> None:
+    """Write the forest of one of `count` ranges of keys; task: (work, sources, number, count, target)."""
+    work, sources, number, count, target = task
     layout = Layout.load(work)
-    keys, rows = read_range(layout, (number << 64) // count, ((number + 1 << 64) // count) - 1)
+    keys, rows = shared_keys(*read_keys(sources, number, number + 1, count))
     left, right = links(layout, keys, rows)
-    save_forest(target, left, right)
+    save_forest(target, left, right, shared=np.array(len(keys)))
 
 
-def read_range(layout: Layout, low: int, high: int) -> tuple[Hashes, Offsets]:
-    """Band keys from `low` to `high`, sorted, that at least two rows have; and those rows."""
+def move_keys(task: Move) -> None:
+    """Write the keys that some ranges want of some sources as one source; task: see `sc2lib.dedup.exchange`."""
+    _, sources, first, last, count, target = task
+    keys, rows = read_keys(sources, first, last, count)
+    arrays.save(target, sorted_keys=keys, sorted_rows=rows)
+
+
+def read_keys(sources: Sequence[Source], first: int, last: int, count: int) -> tuple[Hashes, Offsets]:
+    """Band keys from the range `first` to before `last` of `count`, sorted, and their rows."""
+    low, high = (first << 64) // count, ((last << 64) // count) - 1
     parts = []
-    for folder, base in zip(layout.folders, layout.bases):
+    for folder, base in sources:
         stored = arrays.load(folder, "sorted_keys")
         start = np.searchsorted(stored, np.uint64(low), side="left")
         stop = np.searchsorted(stored, np.uint64(high), side="right")
@@ -39,10 +50,14 @@ def read_range(layout: Layout, low: int, high: int) -> tuple[Hashes, Offsets]:
         parts.append((np.asarray(stored[start:stop]), rows))
     keys, rows = (np.concatenate(column) for column in zip(*parts))
     order = np.argsort(keys, kind="stable")
-    keys = keys[order]
+    return keys[order], rows[order]
+
+
+def shared_keys(keys: Hashes, rows: Offsets) -> tuple[Hashes, Offsets]:
+    """What at least two rows have; `keys` are sorted."""
     starts = np.append(True, keys[1:] != keys[:-1])[: len(keys)]
     shared = ~(starts & np.append(starts[1:], True)[: len(keys)])
-    return keys[shared], rows[order][shared]
+    return keys[shared], rows[shared]
 
 
 # docs: start-links
@@ -84,7 +99,7 @@ def agreeing(layout: Layout, left: Offsets, right: Offsets) -> npt.NDArray[np.bo
     return result[inverse]
 
 
-def save_forest(target: Path, left: Offsets, right: Offsets) -> None:
+def save_forest(target: Path, left: Offsets, right: Offsets, **extra: npt.NDArray[Any]) -> None:
     """Write (rows, roots): every linked row that is not its tree's first, and the tree's first row."""
     rows, places = np.unique(np.concatenate([left, right]), return_inverse=True)
     a, b = np.split(places, 2)
@@ -93,7 +108,7 @@ def save_forest(target: Path, left: Offsets, right: Offsets) -> None:
     roots = np.full(trees, len(rows), np.int64)
     np.minimum.at(roots, labels, np.arange(len(rows)))
     root = rows[roots[labels]] if len(rows) else rows
-    arrays.save(target, rows=rows[rows != root], roots=root[rows != root])
+    arrays.save(target, rows=rows[rows != root], roots=root[rows != root], **extra)
 
 
 def merge_forests(task: tuple[list[Path], Path]) -> None:

@@ -22,6 +22,7 @@ ROUNDS = 15  # rounds of all bins together, before the bins still empty are fill
 _0, _1, _7, _8 = (np.uint64(number) for number in (0, 1, 7, 8))
 
 U8 = numba.types.Array(numba.types.uint8, 1, "C", readonly=True)
+U16 = numba.types.Array(numba.types.uint16, 1, "C", readonly=True)
 I64 = numba.types.Array(numba.types.int64, 1, "C", readonly=True)
 U64 = numba.types.Array(numba.types.uint64, 1, "C", readonly=True)
 SKETCHES = numba.types.Array(numba.types.uint8, 2, "C", readonly=True)
@@ -32,7 +33,7 @@ def compiled(signature: str | Any) -> Callable[[Callable[..., Any]], Callable[..
     return numba.njit(signature, cache=True, nogil=True)
 
 
-# Letters in lower case; 0 for every byte that is no part of a word.
+# Letters in lower case; 0 for every byte that is no part of a word. Bytes beyond ASCII come from `fold_text`.
 FOLD = np.array(
     [byte[0] if (byte := bytes([code]).lower()).isalnum() or code == 95 or code > 127 else 0 for code in range(256)],
     np.uint8,
@@ -47,6 +48,50 @@ def mixed(value: Any) -> Any:
     value ^= value >> np.uint64(27)
     value *= np.uint64(0x94D049BB133111EB)
     return value ^ (value >> np.uint64(31))
+
+
+@compiled(numba.boolean(U8, numba.int64, numba.int64))
+def beyond_ascii(data: Any, start: Any, stop: Any) -> Any:
+    """Whether any byte is: as signed numbers these are negative, and a minimum takes many bytes at a time."""
+    least = np.int8(0)
+    for byte in data[start:stop].view(np.int8):
+        least = min(least, byte)
+    return least < 0
+
+
+@compiled(numba.int64(U8, numba.int64, numba.int64, U8, U16, numba.types.uint8[::1]))
+def fold_text(data: Any, start: Any, stop: Any, kinds: Any, cased: Any, out: Any) -> Any:
+    """Write UTF-8 to `out` such that `hash_text` sees the words of `sc2lib.dedup.words`; returns the bytes written.
+
+    `kinds` and `cased` are the tables there. At most two bytes are written for one. Bytes that are no UTF-8 go on.
+    """
+    size, position = 0, start
+    while position < stop:
+        byte = np.int64(data[position])
+        if byte < 0xC0:  # ASCII is folded later; the others are out of place
+            out[size] = byte
+            size += 1
+            position += 1
+            continue
+        width = min(2 + (byte >= 0xE0) + (byte >= 0xF0), stop - position)
+        code = byte & (0x7F >> width)
+        for further in range(1, width):
+            code = code << 6 | np.int64(data[position + further]) & 0x3F
+        kind = kinds[code] if code < len(kinds) else 1
+        if kind != 1:
+            out[size] = 32
+            size += 1
+        if kind != 0:
+            for further in range(width):
+                out[size + further] = data[position + further]
+            if width == 2 and code < len(cased):
+                out[size], out[size + 1] = 0xC0 | cased[code] >> 6, 0x80 | cased[code] & 0x3F
+            size += width
+        if kind == 2:
+            out[size] = 32
+            size += 1
+        position += width
+    return size
 
 
 # docs: start-hash-text
@@ -95,13 +140,35 @@ def hash_text(data: Any, start: Any, stop: Any, recent: Any, out: Any) -> Any:
 # docs: end-hash-text
 
 
-@compiled(numba.int64(U8, I64, numba.int64, numba.types.uint64[::1], numba.types.int64[::1]))
-def hash_texts(data: Any, offsets: Any, n: Any, out: Any, ends: Any) -> Any:
-    """`hash_text` for texts that lie end to end; `ends` receives where the hashes of each end. Returns their number."""
-    recent = np.empty(n, np.uint64)
+@compiled(
+    numba.int64(
+        *(U8, numba.int64, numba.int64, U8, U16),
+        *(numba.types.uint8[::1], numba.types.uint64[::1], numba.types.uint64[::1]),
+    )
+)
+def hash_any(data: Any, start: Any, stop: Any, kinds: Any, cased: Any, folded: Any, recent: Any, out: Any) -> Any:
+    """`hash_text` in any script; `folded` has room for twice the bytes. A text in ASCII costs no copy."""
+    if beyond_ascii(data, start, stop):
+        return hash_text(folded, 0, fold_text(data, start, stop, kinds, cased, folded), recent, out)
+    return hash_text(data, start, stop, recent, out)
+
+
+@compiled(numba.int64(I64))
+def longest_of(offsets: Any) -> Any:
+    """Bytes of the longest text."""
+    longest = 0
+    for text in range(len(offsets) - 1):
+        longest = max(longest, offsets[text + 1] - offsets[text])
+    return longest
+
+
+@compiled(numba.int64(U8, I64, U8, U16, numba.int64, numba.types.uint64[::1], numba.types.int64[::1]))
+def hash_texts(data: Any, offsets: Any, kinds: Any, cased: Any, n: Any, out: Any, ends: Any) -> Any:
+    """`hash_any` for texts that lie end to end; `ends` receives where the hashes of each end. Returns their number."""
+    recent, folded = np.empty(n, np.uint64), np.empty(2 * longest_of(offsets), np.uint8)
     total = 0
     for text in range(len(offsets) - 1):
-        total += hash_text(data, offsets[text], offsets[text + 1], recent, out[total:])
+        total += hash_any(data, offsets[text], offsets[text + 1], kinds, cased, folded, recent, out[total:])
         ends[text] = total
     return total
 
@@ -145,15 +212,17 @@ def sketch_sets(hashes: Any, offsets: Any, seeds: Any, bin_seeds: Any, out: Any)
         sketch_set(hashes[offsets[index] : offsets[index + 1]], seeds, bin_seeds, out[index])
 
 
-@compiled(numba.void(U8, I64, numba.int64, U64, U64, numba.types.uint32[:, ::1]))
-def sketch_texts(data: Any, offsets: Any, n: Any, seeds: Any, bin_seeds: Any, out: Any) -> None:
+@compiled(numba.void(U8, I64, U8, U16, numba.int64, U64, U64, numba.types.uint32[:, ::1]))
+def sketch_texts(data: Any, offsets: Any, kinds: Any, cased: Any, n: Any, seeds: Any, bin_seeds: Any, out: Any) -> None:
     """From text to sketch: the hashes of one text at a time stay in the cache, where both loops find them."""
-    longest = 0
+    longest = longest_of(offsets)
+    recent, hashes, folded = (
+        np.empty(n, np.uint64),
+        np.empty(longest // 2 + 1, np.uint64),
+        np.empty(2 * longest, np.uint8),
+    )
     for text in range(len(offsets) - 1):
-        longest = max(longest, offsets[text + 1] - offsets[text])
-    recent, hashes = np.empty(n, np.uint64), np.empty(longest // 2 + 1, np.uint64)
-    for text in range(len(offsets) - 1):
-        count = hash_text(data, offsets[text], offsets[text + 1], recent, hashes)
+        count = hash_any(data, offsets[text], offsets[text + 1], kinds, cased, folded, recent, hashes)
         sketch_set(hashes[:count], seeds, bin_seeds, out[text])
 
 

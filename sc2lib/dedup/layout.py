@@ -1,6 +1,8 @@
 """Where the parts of a corpus lie: folders of sketches and the number of their first row."""
 
 import json
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,24 +15,35 @@ from sc2lib.dedup import arrays
 from sc2lib.dedup.options import DedupOptions
 
 
+class Folders(Sequence[Path]):
+    """Paths in an array that may lie on disk: a task reads the few it needs, of millions."""
+
+    def __init__(self, names: npt.NDArray[np.bytes_]) -> None:
+        self.names = names
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, number: Any) -> Any:
+        return Path(os.fsdecode(bytes(self.names[number])))
+
+
 @dataclass(frozen=True)
 class Layout:
-    """Sketch folders in order, rows in each, and how many of the folders belong to crawls before this one."""
+    """Sketch folders in order, the number of each one's first row and of rows in all, and what the options are.
 
-    folders: tuple[Path, ...]
-    counts: tuple[int, ...]
+    `earlier` folders belong to crawls before this one.
+    """
+
+    folders: Sequence[Path]
+    bases: npt.NDArray[np.int64]
     earlier: int
     options: DedupOptions
 
     @property
-    def bases(self) -> npt.NDArray[np.int64]:
-        """The number of each folder's first row, and the number of rows in all."""
-        return np.concatenate([[0], np.cumsum(self.counts, dtype=np.int64)])
-
-    @property
     def rows(self) -> int:
         """Rows in all folders."""
-        return sum(self.counts)
+        return int(self.bases[-1])
 
     @property
     def first_new(self) -> int:
@@ -39,15 +52,17 @@ class Layout:
 
     def save(self, work: Path) -> None:
         """Write the layout where the steps find it."""
-        record = {"folders": [str(path) for path in self.folders], "counts": self.counts, "earlier": self.earlier}
-        files.write_text(work / "layout.json", json.dumps(record | {"options": vars(self.options)}))
+        names = np.array([os.fsencode(path) for path in self.folders], np.bytes_)
+        files.remove(work / "layout")
+        arrays.save(work / "layout", names=names, bases=self.bases)
+        files.write_text(work / "layout.json", json.dumps({"earlier": self.earlier, "options": vars(self.options)}))
 
     @classmethod
     def load(cls, work: Path) -> "Layout":
-        """The layout written by `save`."""
+        """The layout written by `save`; takes as long for a million folders as for ten."""
         record = json.loads((work / "layout.json").read_text(encoding="utf-8"))
-        folders = tuple(map(Path, record["folders"]))
-        return cls(folders, tuple(record["counts"]), record["earlier"], DedupOptions(**record["options"]))
+        names, bases = (arrays.load(work / "layout", name) for name in ("names", "bases"))
+        return cls(Folders(names), bases, record["earlier"], DedupOptions(**record["options"]))
 
     def gather(self, name: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         """Rows of an array of all folders, from memory maps: only what is asked for is read."""

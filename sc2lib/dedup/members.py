@@ -1,13 +1,16 @@
 """The fourth step: the members of families leave their pieces, sorted by the group that will compare them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from sc2lib.dedup import arrays
+from sc2lib.dedup.exchange import Move, Source
 from sc2lib.dedup.layout import Layout
 from sc2lib.dedup.pieces import KEEPER, Piece
 from sc2lib.dedup.shingles import Hashes, Offsets, ShingleSets
@@ -22,9 +25,9 @@ def export_members(task: tuple[Path, int, Piece | None, Path]) -> None:
     """
     work, number, piece, target = task
     layout = Layout.load(work)
-    base = int(layout.bases[number])
+    base, end = layout.bases[number : number + 2].tolist()
     members = arrays.load(work / "families", "rows")
-    first, last = np.searchsorted(members, [base, base + layout.counts[number]])
+    first, last = np.searchsorted(members, [base, end])
     groups = np.asarray(arrays.load(work / "families", "groups")[first:last])
     order = np.argsort(groups, kind="stable")
     local = np.asarray(members[first:last])[order] - base
@@ -50,6 +53,9 @@ def export_members(task: tuple[Path, int, Piece | None, Path]) -> None:
     )
 
 
+FIXED = ("rows", "groups", "families", "keys", "agreement")  # columns of a value, or a row of values, for each member
+
+
 @dataclass(frozen=True)
 class Members:
     """The files that one worker compares, in order of their row; everything of file i lies at position i."""
@@ -62,29 +68,38 @@ class Members:
     order: pa.Table
 
 
-def group_members(work: Path, group: int) -> Members:
-    """Read one group from what `export_members` wrote, a slice of every folder."""
-    columns: dict[str, list[npt.NDArray[np.generic]]] = {
-        name: [] for name in ("rows", "families", "keys", "agreement", "hashes", "sizes")
-    }
-    tables = []
-    for folder in sorted((work / "members").glob("[0-9]*")):
-        first, last = np.searchsorted(arrays.load(folder, "groups"), [group, group + 1])
-        if first == last:
+def group_members(sources: Sequence[Source], group: int) -> Members:
+    """Read one group from what `export_members` wrote, a slice of every source."""
+    columns, sets, order = read_members(sources, group, group + 1)
+    return Members(columns["rows"], columns["families"], columns["keys"], columns["agreement"], sets, order)
+
+
+def move_members(task: Move) -> None:
+    """Write what some groups want of some sources as one source; task: see `sc2lib.dedup.exchange`."""
+    _, sources, first, last, _, target = task
+    columns, sets, table = read_members(sources, first, last)
+    order = np.argsort(columns["groups"], kind="stable")
+    hashes, offsets = arrays.take_sets(sets.hashes, sets.offsets, order)
+    moved = {name: column[order] for name, column in columns.items()}
+    arrays.save(target, order=table.take(pa.array(order)), hashes=hashes, offsets=offsets, **moved)
+
+
+def read_members(
+    sources: Sequence[Source], first: int, last: int
+) -> tuple[dict[str, npt.NDArray[Any]], ShingleSets, pa.Table]:
+    """The members of groups from `first` to before `last`, source after source: columns, sets and keeper columns."""
+    parts: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in (*FIXED, "hashes", "sizes")}
+    tables: list[pa.Table] = []
+    for folder, _ in sources:
+        start, stop = np.searchsorted(arrays.load(folder, "groups"), [first, last])
+        if start == stop and tables:
             continue
-        offsets = np.asarray(arrays.load(folder, "offsets")[first : last + 1])
-        for name in ("rows", "families", "keys", "agreement"):
-            columns[name].append(np.asarray(arrays.load(folder, name)[first:last]))
-        columns["hashes"].append(np.asarray(arrays.load(folder, "hashes")[offsets[0] : offsets[-1]]))
-        columns["sizes"].append(np.diff(offsets))
-        tables.append(arrays.read_table(folder / "order.arrow").slice(first, last - first))
-    data = {name: np.concatenate(parts) for name, parts in columns.items()}
-    offsets = np.concatenate([[0], np.cumsum(data["sizes"])])
-    return Members(
-        data["rows"],
-        data["families"],
-        data["keys"],
-        data["agreement"],
-        ShingleSets(data["hashes"], offsets),
-        pa.concat_tables(tables),
-    )
+        offsets = np.asarray(arrays.load(folder, "offsets")[start : stop + 1])
+        for name in FIXED:
+            parts[name].append(np.asarray(arrays.load(folder, name)[start:stop]))
+        parts["hashes"].append(np.asarray(arrays.load(folder, "hashes")[offsets[0] : offsets[-1]]))
+        parts["sizes"].append(np.diff(offsets))
+        tables.append(arrays.read_table(folder / "order.arrow").slice(start, stop - start))
+    data = {name: np.concatenate(columns) for name, columns in parts.items()}
+    sets = ShingleSets(data.pop("hashes"), np.concatenate([[0], np.cumsum(data.pop("sizes"))]))
+    return data, sets, pa.concat_tables(tables)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from sc2lib.dedup.shingles import Hashes, ShingleSets, mix, utf8
+from sc2lib.dedup.words import tables
 
 Signatures = npt.NDArray[np.uint32]
 
@@ -39,7 +40,7 @@ def signatures_of_texts(texts: pa.Array, permutations: int = 256, n: int = 5) ->
     from sc2lib.dedup import kernels
 
     result = np.empty((len(texts), permutations), np.uint32)
-    kernels.sketch_texts(*utf8(texts), n, _seeds(0), _bin_seeds(permutations, 0), result)
+    kernels.sketch_texts(*utf8(texts), *tables(), n, _seeds(0), _bin_seeds(permutations, 0), result)
     return result
 
 

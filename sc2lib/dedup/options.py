@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from sc2lib.dedup.words import VERSION
 from sc2lib.errors import ParameterError
 
 MODES = ("verified", "components", "paper")
@@ -25,12 +26,14 @@ class DedupOptions:
     rows: int = 8
     scope: str = "all"  # language: only files of one language are compared
     mode: str = "verified"
+    words_version: int = VERSION  # keys made of other words mean nothing here: an older index is refused
 
     def __post_init__(self) -> None:
         if not 0.0 < self.threshold <= 1.0:
             raise ParameterError(f"threshold {self.threshold} is not above 0 and at most 1")
-        if min(self.shingle_size, self.bands, self.rows) < 1:
-            raise ParameterError("shingle_size, bands and rows are at least 1")
+        for name in ("shingle_size", "bands", "rows"):
+            if getattr(self, name) < 1:
+                raise ParameterError(f"{name} {getattr(self, name)} is not at least 1")
         if self.mode not in MODES:
             raise ParameterError(f"mode {self.mode!r} is none of {', '.join(MODES)}")
         if self.scope not in SCOPES:

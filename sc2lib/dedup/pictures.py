@@ -62,16 +62,17 @@ def s_curves(shapes: Mapping[str, tuple[int, int]], threshold: float) -> None:
     figures.show(fig, caption, "fig-s-curve")
 
 
-def similarities(jaccard: npt.NDArray[np.float64], threshold: float) -> None:
-    """Histogram of exact similarities, those of near-duplicates in another colour."""
-    similar = jaccard >= threshold
+def similarities(histogram: npt.NDArray[np.int64]) -> None:
+    """Histogram of exact similarities, shape (below the threshold or not, bins), near-duplicates in another colour."""
     fig, ax = figures.new(aspect=0.5)
-    for mask, color, label in ((~similar, figures.ORANGE, "different"), (similar, figures.BLUE, "near-duplicates")):
-        ax.hist(jaccard[mask], bins=np.arange(51) / 50, color=color, label=label)
+    bins = histogram.shape[1]
+    left = np.arange(bins) / bins
+    for counts, color, label in zip(histogram, (figures.ORANGE, figures.BLUE), ("different", "near-duplicates")):
+        ax.bar(left, counts, width=1 / bins, align="edge", color=color, label=label)
     ax.set(xlabel="exact Jaccard similarity", ylabel="comparisons with files that stay")
     figures.ticks(ax.yaxis, figures.number)
     ax.legend(loc="upper left")
-    share = figures.percent(1 - similar.mean() if len(similar) else 0.0)
+    share = figures.percent(histogram[0].sum() / max(histogram.sum(), 1))
     caption = f"Signatures cannot tell blue from orange: {share} of the pairs they let pass are different."
     figures.show(fig, caption, "fig-candidate-similarity")
 
@@ -85,7 +86,7 @@ def group_sizes(results: Mapping[str, Result]) -> None:
     scale = "log" if any(map(len, sizes.values())) else "linear"  # an archive may hold no near-duplicates
     ax.set(xscale=scale, yscale=scale, ylabel="files in the group", xlabel="groups of two files or more, largest first")
     ax.legend()
-    caption = "Group sizes under the two rules. Chains let the largest groups swallow their neighbours."
+    caption = "Group sizes under each rule. Chains let the largest groups swallow their neighbours."
     figures.show(fig, caption, "fig-cluster-sizes")
 
 

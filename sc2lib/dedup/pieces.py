@@ -34,10 +34,6 @@ class Documents:
 class Piece(Protocol):
     """A part of a corpus that fits in memory several times; small to send to a worker."""
 
-    def count(self) -> int:
-        """Rows."""
-        ...
-
     def read(self) -> Documents:
         """All rows, in order."""
         ...

@@ -3,31 +3,40 @@
 import hashlib
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
 from sc2lib import files
 from sc2lib.dedup import index as indexes
-from sc2lib.dedup.engine import Result, clusters_of_piece, deduplicate, pairs_of
-from sc2lib.dedup.inputs import Columns, InputPiece, choose_columns, column_names, cut, find_inputs
+from sc2lib.dedup.band_shape import expected_recall
+from sc2lib.dedup.engine import Mapper, Result, clusters_of_piece, deduplicate, pairs_of
+from sc2lib.dedup.input_files import Columns, InputFile, find_inputs
+from sc2lib.dedup.inputs import InputPiece, choose_columns, content_digest, cut, header
+from sc2lib.dedup.layout import Layout
 from sc2lib.dedup.options import DedupOptions
-from sc2lib.errors import InputError
+from sc2lib.dedup.outputs import OutFolder
+from sc2lib.dedup.survey import findings, survey_piece
+from sc2lib.errors import InputError, ParameterError
 from sc2lib.workflow.executors import Executor, executor
 from sc2lib.workflow.lock import RunLock
 
 Say = Callable[[str], None]
-OUTPUTS = ("kept", "clusters", "pairs.parquet", "removed.parquet", "report.json")
+SAME_AGAIN = 0.9  # share of a crawl that leaves for one earlier crawl, from which a person is asked
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to deduplicate, where to, how; `index` remembers the crawl for later ones."""
+    """What to deduplicate, where to, how; `index` remembers the crawl, under the name `crawl`, for later ones.
+
+    Raises ParameterError for a negative number of workers and for the name of a crawl without an index.
+    """
 
     inputs: tuple[Path, ...]
     out: Path
@@ -36,8 +45,16 @@ class Request:
     id: str | None = None
     language: str | None = None
     index: Path | None = None
+    crawl: str | None = None
+    skip_bad_lines: bool = False
     executor: str = "local"
     workers: int = 0
+
+    def __post_init__(self) -> None:
+        if self.workers < 0:
+            raise ParameterError(f"--workers {self.workers} is negative; give 0 for one process per core")
+        if self.crawl is not None and self.index is None:
+            raise ParameterError(f"--crawl {self.crawl} names a crawl of an index; give the index with --index")
 
 
 def run(request: Request, say: Say) -> dict[str, Any]:
@@ -45,56 +62,88 @@ def run(request: Request, say: Say) -> dict[str, Any]:
 
     The same request again continues, or finds everything done. Raises InputError for data that cannot be read.
     """
-    found = find_inputs(request.inputs)
-    out = request.out.resolve()
-    if any(file.path.is_relative_to(out) for file in found):
-        raise InputError(f"some inputs lie in {out}; give another folder with --out")
-    names = column_names(found[0])
-    columns = choose_columns(names, found[0].path, request.text, request.id, request.language)
+    out = OutFolder(request.out.resolve())
+    found = find_inputs(request.inputs, out.path)
+    headers = [header(file, request.skip_bad_lines) for file in found]
+    language = request.language if request.options.scope == "language" else ""
+    columns = choose_columns(headers, request.text, request.id, language)
     say(describe(columns, request))
-    key = hashlib.sha256(repr((found, columns, request.options)).encode()).hexdigest()[:12]
-    out.mkdir(parents=True, exist_ok=True)
-    with RunLock(out):
-        before: list[Path] = []
-        if request.index is not None:
-            indexes.check(request.index, request.options)
-            before = indexes.crawls_before(request.index, key)
-        whole_key = hashlib.sha256(repr((key, list(map(str, before)))).encode()).hexdigest()
-        report = _finished(out, whole_key)
-        if report is None:
-            for name in OUTPUTS:
-                files.remove(out / name)
-            report = _compute(request, out, found, columns, before) | {"key": whole_key}
-            if request.index is not None:
-                indexes.add_crawl(request.index, key, out / "work" / "index")
-            files.write_text(out / "report.json", json.dumps(report, indent=1) + "\n")
-        files.remove(out / "work")
+    out.claim()
+    index = nullcontext() if request.index is None else indexes.held(request.index, request.options)
+    with RunLock(out.mark, "give another folder with --out"), index:
+        run_on = executor(request.executor, request.workers)
+        with run_on.held():
+            report = _run(request, out, found, columns, run_on, say)
+        files.remove(out.work)
+    for sentence in notes(report, request.index):
+        say(sentence)
     return report
 
 
+def _run(
+    request: Request, out: OutFolder, found: list[InputFile], columns: Columns, run_on: Executor, say: Say
+) -> dict[str, Any]:
+    mapper = _mapper(run_on)
+    crawl, before = None, []
+    if request.index is not None:
+        content = _content_key(found, columns, mapper)
+        crawl = indexes.crawl_of(request.index, content, request.crawl, tuple(map(str, request.inputs)))
+        before = indexes.crawls_before(request.index, crawl)
+    made_from = (
+        found,
+        columns,
+        request.options,
+        request.skip_bad_lines,
+        crawl and crawl.key,
+        [one.key for one in before],
+    )
+    key = hashlib.sha256(repr(made_from).encode()).hexdigest()
+    report = _finished(out.path, key)
+    if report is not None and (crawl is None or crawl.folder.exists()):
+        return report
+    out.clear()
+    report = _compute(request, out, found, columns, before, mapper, say) | {"key": key}
+    if crawl is not None:
+        indexes.add_crawl(crawl, before, report["kept"], out.work / "index")
+    files.write_text(out.path / "report.json", json.dumps(report, indent=1) + "\n")
+    return report
+
+
+def _content_key(found: list[InputFile], columns: Columns, mapper: Mapper) -> str:
+    """The same for the same content, whatever the files are called, wherever they lie, however old they are."""
+    return hashlib.sha256(repr((sorted(mapper(content_digest, found, "digest")), columns)).encode()).hexdigest()[:12]
+
+
 def describe(columns: Columns, request: Request) -> str:
-    """Which columns are used, in a sentence."""
+    """Which columns are used, and how many of the pairs at the threshold will be seen."""
     words = [f"text: {columns.text}", f"id: {columns.id or 'file name and row number'}"]
     if request.options.scope == "language":
         words.append(f"language: {columns.language or 'none, all rows are compared'}")
-    return "columns: " + ", ".join(words)
+    how = request.options
+    recall = expected_recall(how.threshold, how.bands, how.rows)
+    return (
+        f"columns: {', '.join(words)}\n"
+        f"{how.bands} bands of {how.rows}: of the pairs at a similarity of {how.threshold:g}, {recall:.1%} are "
+        "expected to be compared, of more similar ones more"
+    )
 
 
-def _compute(request: Request, out: Path, found: list[Any], columns: Columns, before: list[Path]) -> dict[str, Any]:
-    work = out / "work"
-    pieces: list[InputPiece] = []
-    for file in found:
-        pieces += cut(file, columns, work / "plain" / f"{hashlib.sha256(repr(file).encode()).hexdigest()}.jsonl")
-    run_on = executor(request.executor, request.workers)
-    with run_on.held():
-        return _steps(request, out, pieces, before, run_on)
+def notes(report: dict[str, Any], index: Path | None) -> list[str]:
+    """What a person should know of a report before using the results."""
+    crowded = report["not_compared_with_all"]
+    said = [
+        f"{crowded:,} of {report['files']:,} rows stay although they have more candidates than were looked at: large "
+        "families just below the threshold; chapter 04 says what that costs"
+    ]
+    return said[: crowded > 0] + [
+        f"{count:,} of {report['files']:,} rows leave for rows of the crawl {name!r}: are they the same again? "
+        f"To compare them with each other instead: sc2 dedup-index {index} --drop {name}, then a new --out"
+        for name, count in report.get("removed_for_crawl", {}).items()
+        if count >= SAME_AGAIN * report["files"]
+    ]
 
 
-def _steps(
-    request: Request, out: Path, pieces: list[InputPiece], before: list[Path], run_on: Executor
-) -> dict[str, Any]:
-    work = out / "work"
-
+def _mapper(run_on: Executor) -> Mapper:
     def mapper(function: Callable[[Any], Any], items: Sequence[Any], label: str) -> list[Any]:
         results: list[Any] = [None] * len(items)
         with tqdm(total=len(items), desc=label, disable=not sys.stderr.isatty(), leave=False) as bar:
@@ -103,34 +152,71 @@ def _steps(
                 bar.update()
         return results
 
-    engine = work / "engine"
-    result = deduplicate(pieces, engine, request.options, mapper, before, request.index is not None)
+    return mapper
+
+
+def _compute(
+    request: Request,
+    out: OutFolder,
+    found: list[InputFile],
+    columns: Columns,
+    before: list[indexes.Crawl],
+    mapper: Mapper,
+    say: Say,
+) -> dict[str, Any]:
+    pieces: list[InputPiece] = []
+    for file in found:
+        plain = out.work / "plain" / f"{hashlib.sha256(repr(file).encode()).hexdigest()}.jsonl"
+        pieces += cut(file, columns, plain, request.skip_bad_lines)
+    if not pieces:
+        raise InputError("there is no row in any of the files; give some that hold rows")
+    seen = findings(pieces, mapper(survey_piece, pieces, "survey"), columns)
+    for sentence in seen.sentences():
+        say(sentence)
+    engine = out.work / "engine"
+    earlier = [folder for crawl in before for folder in crawl.sketches()]
+    result = deduplicate(pieces, engine, request.options, mapper, earlier, request.index is not None)
     removals = [result.removals_of(number) for number in range(len(pieces))]
-    tasks = [(piece, gone, out, number) for number, (piece, gone) in enumerate(zip(pieces, removals))]
+    tasks = [(piece, gone, out.path, number) for number, (piece, gone) in enumerate(zip(pieces, removals))]
     sizes = mapper(write_piece, tasks, "write")
+    removed = _renamed(result.removals)
+    left_for: dict[str, int] = {}
     if request.index is not None:
-        sketches = [engine / "sketches" / f"{number:05d}" for number in range(len(pieces))]
-        targets = [work / "index" / f"{number:05d}" for number in range(len(pieces))]
-        gone_rows = [gone["row"].combine_chunks() for gone in removals]
-        mapper(indexes.keep_piece, list(zip(sketches, [request.options] * len(pieces), gone_rows, targets)), "index")
-    files.write_parquet(out / "removed.parquet", _renamed(result.removals.drop_columns("row")))
-    files.write_parquet(out / "pairs.parquet", pairs_of(engine).rename_columns(["id_a", "id_b", "jaccard"]))
-    return _report(request, result, sizes)
+        _keep_for_index(out, request.options, removals, mapper)
+        crawl = indexes.origins(before, Layout.load(engine), result.removals["keeper_row"])
+        left_for = {str(name): count for name, count in Counter(crawl.drop_null().to_pylist()).items()}
+        removed = removed.append_column("crawl", crawl)
+    files.write_parquet(out.path / "removed.parquet", removed)
+    files.write_parquet(out.path / "pairs.parquet", pairs_of(engine).rename_columns(["id_a", "id_b", "jaccard"]))
+    return _report(request, result, sizes) | seen.record() | {"removed_for_crawl": left_for}
+
+
+def _keep_for_index(out: OutFolder, options: DedupOptions, removals: Sequence[pa.Table], mapper: Mapper) -> None:
+    target = out.work / "index"
+    target.mkdir(parents=True, exist_ok=True)
+    tasks = [
+        (
+            out.work / "engine" / "sketches" / f"{number:05d}",
+            options,
+            gone["row"].combine_chunks(),
+            target / f"{number:05d}",
+        )
+        for number, gone in enumerate(removals)
+    ]
+    mapper(indexes.keep_piece, tasks, "index")
 
 
 def write_piece(task: tuple[InputPiece, pa.Table, Path, int]) -> tuple[int, int]:
     """Write what stays of a piece, and its clusters; returns bytes of text before and after."""
     piece, removals, out, number = task
-    keep = np.ones(piece.count(), bool)
-    keep[removals["row"].to_numpy()] = False
-    written = piece.write_kept(pa.array(keep), out / "kept" / f"part-{number:05d}")
+    written = piece.write_kept(removals["row"].to_numpy(), out / "kept" / f"part-{number:05d}")
     clusters = clusters_of_piece(written.names, removals)
     files.write_parquet(out / "clusters" / f"part-{number:05d}.parquet", _renamed(clusters))
-    return int(written.length_bytes.sum()), int(written.length_bytes[keep].sum())
+    return written.bytes, written.bytes_kept
 
 
 def _renamed(table: pa.Table) -> pa.Table:
-    return table.rename_columns(["id", "cluster_id", "jaccard"])
+    return table.select(["blob_id", "cluster_id", "jaccard"]).rename_columns(["id", "cluster_id", "jaccard"])
 
 
 def _report(request: Request, result: Result, sizes: Sequence[tuple[int, int]]) -> dict[str, Any]:
@@ -140,9 +226,11 @@ def _report(request: Request, result: Result, sizes: Sequence[tuple[int, int]]) 
         "kept": result.files - result.removals.num_rows,
         "removed": result.removals.num_rows,
         "too_short_to_compare": result.without_shingles,
+        "not_compared_with_all": result.unsure,
         "bytes": before,
         "bytes_kept": after,
         "options": vars(request.options),
+        "expected_recall": expected_recall(request.options.threshold, request.options.bands, request.options.rows),
     }
 
 

@@ -35,13 +35,26 @@ class KeyValueCache:
 
     # docs: start-ring
     def begin(self, tokens_BT: Tensor, lengths_B: Tensor | None) -> None:
-        """Announce new tokens: a right-padded prompt into an empty cache, or one token for each row."""
+        """Announce new tokens: a right-padded prompt into an empty cache, or one token for each row.
+
+        Raises:
+            ParameterError: lengths that are not one per row from 1 to T, or given again for a filled cache; other rows
+                than the cache has; more tokens than it was made for.
+            UnsupportedError: several tokens for a filled cache.
+        """
         batch, new = tokens_BT.shape
         device = tokens_BT.device
         if self.lengths_B is None:
+            if lengths_B is not None:
+                _check_lengths(lengths_B, batch, new)
             full_B = torch.full((batch,), new, device=device)
             self._next_B = full_B if lengths_B is None else lengths_B.to(device)
             self._even, self._longest = lengths_B is None, new
+        elif lengths_B is not None or batch != len(self.lengths_B):
+            raise ParameterError(
+                f"a filled cache takes one token for each of its {len(self.lengths_B)} rows and counts their lengths "
+                f"itself: give [{len(self.lengths_B)}, 1] tokens and no lengths, or start an empty cache"
+            )
         elif new == 1:
             self._next_B = self.lengths_B + 1
             self._longest += 1
@@ -108,3 +121,12 @@ class KeyValueCache:
         """Bytes that the keys and values take now."""
         held = [tensor for tensor in (*self.keys, *self.values) if tensor is not None]
         return sum(tensor.numel() * tensor.element_size() for tensor in held)
+
+
+def _check_lengths(lengths_B: Tensor, batch: int, longest: int) -> None:
+    whole = lengths_B.shape == (batch,) and not lengths_B.is_floating_point()
+    if not whole or not 1 <= int(lengths_B.min()) <= int(lengths_B.max()) <= longest:
+        raise ParameterError(
+            f"lengths must be {batch} whole numbers from 1 to {longest}, one per row of the prompt, "
+            f"not {lengths_B.dtype} {lengths_B.tolist()}"
+        )

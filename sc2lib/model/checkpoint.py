@@ -95,6 +95,8 @@ def load(model: nn.Module, folder: Path, device: torch.device | str, dtype: torc
     for name, (path, _) in places.items():
         with _opened(path) as file:  # opened again for each tensor: its pages stay in memory until it is closed
             tensor = file.get_tensor(name)
+        if not tensor.is_floating_point():
+            raise InputError(f"{places[name][0]}: {name} holds {tensor.dtype}; take the original, unquantized weights")
         if name in expected:
             expected[name] = tensor.to(device, dtype or tensor.dtype, copy=True)
         elif not torch.equal(expected["model.embed_tokens.weight"].to("cpu"), tensor.to(dtype or tensor.dtype)):
@@ -102,6 +104,9 @@ def load(model: nn.Module, folder: Path, device: torch.device | str, dtype: torc
                 f"{folder}: lm_head.weight differs from the embedding although {CONFIG} says they are tied; "
                 "set tie_word_embeddings to false"
             )
+    kinds = sorted({str(tensor.dtype) for tensor in expected.values()})
+    if len(kinds) > 1:
+        raise InputError(f"{folder}: the weights are a mixture of {', '.join(kinds)}; name the dtype to load them as")
     model.load_state_dict({name: nn.Parameter(tensor) for name, tensor in expected.items()}, assign=True)
     # docs: end-load
 
@@ -110,11 +115,13 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"{path} is missing; a model folder holds {CONFIG} and {WEIGHTS}")
     try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
+        values: Any = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
     except ValueError as error:
         raise InputError(f"{path}: not JSON ({error})") from error
     except _Twice as error:
         raise InputError(f"{path} names {error} twice; which one counts is not clear: copy the folder again") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: not a JSON object; copy the folder again")
     return values
 
 

@@ -77,7 +77,7 @@ class ModelConfig:
             "max_position_embeddings",
         ):
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            if not _whole(value) or value < 1:
                 raise ParameterError(f"{name} must be a whole number of at least 1, not {value!r}")
         hidden, heads, groups = self.hidden_size, self.num_attention_heads, self.num_key_value_heads
         if hidden % heads:
@@ -95,10 +95,11 @@ class ModelConfig:
             raise ParameterError(
                 f"num_attention_heads {heads} does not divide by num_key_value_heads {groups}; take {nearest}"
             )
-        if self.sliding_window is not None and not 1 <= self.sliding_window <= self.max_position_embeddings:
+        window, longest = self.sliding_window, self.max_position_embeddings
+        if window is not None and not (_whole(window) and 1 <= window <= longest):
             raise ParameterError(
-                f"sliding_window must lie in 1..{self.max_position_embeddings} (max_position_embeddings), "
-                f"not {self.sliding_window}; None means no window"
+                f"sliding_window must be a whole number in 1..{longest} (max_position_embeddings), not {window!r}; "
+                "None means no window"
             )
         if self.initializer_range is None:
             object.__setattr__(self, "initializer_range", hidden**-0.5)
@@ -198,8 +199,9 @@ class ModelConfig:
     ) -> int:
         """Bytes kept between forward and backward for `tokens` tokens on one device, output head excluded.
 
-        A pipeline's first stage holds as many micro-batches as it has stages, each through its share of the layers:
-        together one micro-batch through all layers, so a pipeline changes nothing.
+        This is for weights of `bytes_per_element`; what autocast to bf16 adds over weights in fp32, about half of it,
+        is in `sc2lib.scaling.memory`. A pipeline's first stage holds as many micro-batches as it has stages, each
+        through its share of the layers: together one micro-batch through all layers, so a pipeline changes nothing.
         """
         block = self.block_activation_bytes(bytes_per_element, tensor)
         boundary = bytes_per_element * self.hidden_size
@@ -294,18 +296,35 @@ class ModelConfig:
         """Read the dictionary of a `config.json`, with transformers' defaults for absent keys.
 
         Dropout rates are not taken over: the released 0.1 was added after training and acts only in
-        training. Anything else that this model does not compute raises InputError naming `where`.
+        training. Anything else that this model does not compute, and a shape that cannot work, raises InputError
+        naming `where`.
         """
         for key, only in _FIXED.items():
             if values.get(key, only) != only:
                 raise InputError(f"{where}: {key} is {values[key]!r}, this model computes only {only!r}")
+        if values.get("quantization_config"):
+            raise InputError(f"{where}: the weights are quantized; take the folder of the original weights")
         rope = values.get("rope_parameters") or values.get("rope_scaling") or {}
-        if rope.get("rope_type", "default") != "default":
-            raise InputError(f"{where}: RoPE type {rope['rope_type']!r} is not supported, only 'default'")
+        kind = rope.get("rope_type", rope.get("type", "default"))  # older files say "type"
+        if kind != "default":
+            raise InputError(f"{where}: RoPE type {kind!r} is not supported, only 'default'")
         known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
         known.setdefault("initializer_range", 0.018042)
         known["rope_theta"] = float(rope.get("rope_theta", values.get("rope_theta", 10000.0)))
-        return cls(**known)
+        try:
+            config = cls(**known)
+        except ParameterError as error:
+            raise InputError(f"{where}: {error}") from error
+        if (values.get("head_dim") or config.head_size) != config.head_size:
+            raise InputError(
+                f"{where}: head_dim is {values['head_dim']}, this model computes only hidden_size / "
+                f"num_attention_heads = {config.head_size}"
+            )
+        return config
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _refuse_unknown(values: dict[str, Any]) -> None:

@@ -24,7 +24,8 @@ from sc2lib.model.transformer import Block, Starcoder2, rotate
 # A second copy of the weights: not worth it beyond this, nor for a few tokens.
 MOST_BYTES = 2 * 10**9
 FEWEST_TOKENS = 8
-SMALL_PARAMETERS = 50_000_000
+# Multiply-adds of a step of all rows, below which threads wait for each other longer than they compute.
+SHARED_WORK = 100_000_000
 
 
 def decoder(model: Starcoder2, rows: int, new_tokens: int) -> "PackedModel | PlainModel":
@@ -47,14 +48,15 @@ def decoder(model: Starcoder2, rows: int, new_tokens: int) -> "PackedModel | Pla
 
 
 @contextmanager
-def fitting_threads(model: Starcoder2) -> Iterator[None]:
-    """One CPU thread for a small model, all of them for a large one.
+def fitting_threads(model: Starcoder2, rows: int) -> Iterator[None]:
+    """One CPU thread where a step of decoding is little work, all of them where it is much.
 
-    A step of decoding multiplies matrices too small to share. Two threads on two busy cores took four times as long
-    as one (4 million parameters, 82 rows), because each waits for the other at every product.
+    At every product the threads wait for each other. On two idle cores the second is worth nothing for 26 million
+    parameters and one row, and half as much again for 16 rows. On two busy cores it cost: two threads took four times
+    as long as one (4 million parameters, 82 rows).
     """
     before = torch.get_num_threads()
-    if sum(parameter.numel() for parameter in model.parameters()) < SMALL_PARAMETERS:
+    if rows * sum(parameter.numel() for parameter in model.parameters()) < SHARED_WORK:
         torch.set_num_threads(1)
     try:
         yield

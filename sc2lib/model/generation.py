@@ -1,4 +1,7 @@
-"""Generation: batched, cached, each row stopping on its own, the same whatever it is batched with.
+"""Generation: batched, cached, each row stopping on its own.
+
+A row draws the same random numbers whatever it is batched with. In fp32 it so becomes the same tokens. In bf16 two
+tokens can be so close that another batch, which a product sums in another order, turns them round.
 
 Shape suffixes:
     B rows still written · T tokens of the longest prompt · E channels · V vocabulary · N new tokens · R all rows
@@ -11,7 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from sc2lib.errors import ParameterError
+from sc2lib.errors import InputError, ParameterError
 from sc2lib.model.cache import KeyValueCache
 from sc2lib.model.decoding import decoder, fitting_threads
 from sc2lib.model.sampling import Seed, check_sampling, sample, uniform_numbers
@@ -71,6 +74,7 @@ def continue_prompts(
     Raises:
         ParameterError: an empty prompt, a token outside the vocabulary, more tokens than
             `max_position_embeddings`, or a sampling setting out of range.
+        InputError: the weights give logits that are not finite.
     """
     # docs: end-generate
     check_sampling(temperature, top_k, top_p)
@@ -89,9 +93,11 @@ def continue_prompts(
     x_BE, cache = _read(model, prompts, max_new_tokens)
     decoding = decoder(model, rows, max_new_tokens)
     active_B = torch.arange(rows, device=device)
-    with fitting_threads(model):
+    with fitting_threads(model, rows):
         for step in range(max_new_tokens):
             logits_BV = decoding.logits(x_BE)
+            if step == 0 and not logits_BV.isfinite().all():
+                raise InputError("the model's logits are not finite; its weights are damaged, or training diverged")
             if uniform_RN is None:
                 next_B = logits_BV.argmax(dim=1)
             else:

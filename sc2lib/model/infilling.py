@@ -45,9 +45,12 @@ def infill(
     Of sides too long for the model, what is nearest to the hole is read. `options` go to `continue_prompts`.
 
     Raises:
-        ParameterError: the tokenizer is not the model's, or nothing of the context is left for the two sides.
+        ParameterError: the tokenizer is not the model's, nothing of the context is left for the two sides, or
+            `options` name an end of their own.
     """
     check_vocabulary(model.config, tokenizer)
+    if "stop_tokens" in options or "stop" in options:
+        raise ParameterError("an infilling ends at the end of its file or at a stop string; give stop_strings")
     context = model.config.max_position_embeddings - max_new_tokens
     prompt = infilling_prompt(tokenizer, prefix, suffix, context)
     stop = StopStrings(stop_strings, tokenizer)

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sc2lib.model.transformer import Starcoder2
+
 
 def peak_bytes(step: Callable[[], object]) -> int:
     """The most bytes allocated on the CPU at once while `step` runs, beyond what was there before."""
@@ -39,3 +41,11 @@ def saved_bytes(module: nn.Module, forward: Callable[[], Tensor]) -> int:
     del output
     return total
     # docs: end-saved
+
+
+def optimizer_state_bytes(model: Starcoder2, tokens_BT: Tensor) -> int:
+    """Bytes of the tensors that AdamW keeps for the parameters after a step on `tokens_BT`, its counters left out."""
+    optimizer = torch.optim.AdamW(model.parameters())
+    model.loss(tokens_BT, tokens_BT).backward()
+    optimizer.step()
+    return sum(value.nbytes for state in optimizer.state.values() for value in state.values() if value.ndim)

@@ -170,7 +170,7 @@ def attention_cost_curves(costs: Mapping[str, Sequence[AttentionCost]], names: M
         ax.set(xscale="log", yscale="log", xlabel="tokens", ylabel=label)
         ax.axvline(mark, color=figures.GREY, linestyle="--", linewidth=1)
         ax.minorticks_off()
-        ax.set_xticks(lengths[::2], [f"{length:,}" for length in lengths[::2]])
+        ax.set_xticks(lengths[::-2], [f"{length:,}" for length in lengths[::-2]])  # the longest has a number
     figures.ticks(axes[1].yaxis, figures.size)
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=-(-len(names) // 2))
     return fig

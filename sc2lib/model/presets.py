@@ -99,9 +99,10 @@ DISAGREEMENTS = (
         (
             Claim(SIZES, 0.1, "released, added after training", "V"),
             Claim(("15b",), 0.0, "training script", "V"),
+            Claim(("3b", "7b"), 0.1, "training scripts, ported later", "V"),
             Claim(("3b", "7b"), 0.0, "training", "R"),
         ),
-        "no source tells of a run that trained with it",
+        "the 15B's own script has none",
     ),
 )
 

@@ -4,7 +4,9 @@ Shape suffixes:
     B rows · V vocabulary · N tokens still to be written
 """
 
+import math
 from collections.abc import Sequence
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -13,6 +15,9 @@ from torch import Tensor
 from sc2lib.errors import ParameterError
 
 Seed = int | Sequence[int]
+
+# Below this a division by the temperature leaves the range of fp32 for any logits but equal ones.
+COLDEST = 1e-6
 
 
 # docs: start-sample
@@ -60,17 +65,21 @@ def uniform_numbers(seed: int | Sequence[Seed], rows: int, steps: int) -> Tensor
     Raises:
         ParameterError: not as many seeds as rows.
     """
-    seeds: Sequence[Seed] = [(seed, row) for row in range(rows)] if isinstance(seed, int) else seed
+    seeds: Sequence[Seed] = seed if isinstance(seed, Sequence) else [(int(seed), row) for row in range(rows)]
     if len(seeds) != rows:
         raise ParameterError(f"{len(seeds)} seeds for {rows} prompts; give one integer, or one seed per prompt")
+    if min((part for each in seeds for part in np.atleast_1d(each)), default=0) < 0:
+        raise ParameterError(f"a seed must be a whole number of at least 0, not {seed!r}")
     return torch.from_numpy(np.stack([np.random.default_rng(each).random(steps) for each in seeds]))
 
 
 def check_sampling(temperature: float, top_k: int | None, top_p: float) -> None:
     """Raise ParameterError for a setting out of range."""
-    if not temperature >= 0:
-        raise ParameterError(f"temperature must be at least 0, not {temperature}; 0 takes the most likely token")
-    if top_k is not None and top_k < 1:
-        raise ParameterError(f"top_k must be at least 1, not {top_k}; None keeps all tokens")
+    if not (temperature == 0 or COLDEST <= temperature < math.inf):
+        raise ParameterError(
+            f"temperature must be 0, or finite and at least {COLDEST}, not {temperature}; 0 takes the most likely token"
+        )
+    if top_k is not None and not (isinstance(top_k, Integral) and top_k >= 1):
+        raise ParameterError(f"top_k must be a whole number of at least 1, not {top_k}; None keeps all tokens")
     if not 0 < top_p <= 1:
         raise ParameterError(f"top_p must lie in (0, 1], not {top_p}; 1 keeps all tokens")

@@ -36,10 +36,12 @@ class StopStrings:
     depend on how the text falls into tokens.
 
     Raises:
-        ParameterError: an empty string would end every text.
+        ParameterError: an empty string would end every text; one string is no list of strings.
     """
 
     def __init__(self, strings: Sequence[str], tokenizer: Tokenizer) -> None:
+        if isinstance(strings, str):
+            raise ParameterError(f"stop strings are a list; give [{strings!r}], not {strings!r}")
         if not all(strings):
             raise ParameterError("a stop string is empty and would end every text at once; leave it out")
         self.strings = [string.encode() for string in strings]

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sc2lib.errors import UnsupportedError
 from sc2lib.model import checkpoint
 from sc2lib.model.attention import AttentionPlan, attend, attend_cached
 from sc2lib.model.cache import KeyValueCache
@@ -172,9 +173,18 @@ class Starcoder2(nn.Module):
         lengths_B: Tensor | None = None,
         documents_BT: Tensor | None = None,
     ) -> Tensor:
-        """Final hidden states x_BTE. With a cache: see `forward`; with documents: see `loss`."""
+        """Final hidden states x_BTE. With a cache: see `forward`; with documents: see `loss`.
+
+        Raises:
+            UnsupportedError: a cache and documents, which a cache does not keep apart.
+            ParameterError: what `KeyValueCache.begin` refuses.
+        """
         config, device = self.config, tokens_BT.device
         plan: Plan
+        if cache is not None and documents_BT is not None:
+            raise UnsupportedError(
+                "a cache does not keep documents apart; give it the tokens of the last one, or go without"
+            )
         if cache is not None:
             cache.begin(tokens_BT, lengths_B)
         if cache is None or cache.lengths_B is None:

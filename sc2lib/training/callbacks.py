@@ -33,7 +33,9 @@ class Record(Callback):
     checkpoint of that step, and `divergence.json` says what was read.
     """
 
-    def __init__(self, metrics: MetricsFile, accumulation: int, newest: Callable[[], Path | None]) -> None:
+    def __init__(
+        self, metrics: MetricsFile, accumulation: int, newest: Callable[[lightning.Trainer], Path | None]
+    ) -> None:
         self.metrics, self.accumulation, self.newest = metrics, accumulation, newest
         self.loss: float | None = None
         self.rule = SpikeRule(0.0, 2)
@@ -74,7 +76,7 @@ class Record(Callback):
         own = torch.stack([loss.new_tensor(number) for loss in module.micro_losses[:1]] + module.micro_losses)
         rows = trainer.strategy.all_gather(own).view(-1, len(own)).tolist()  # processes of one share have equal ones
         losses = {int(row[0]): row[1:] for row in rows}
-        text = ""
+        checkpoint, text = self.newest(trainer), ""
         if trainer.is_global_zero:
             first = trainer.global_step - config.run.log_every_steps
             sizes = (data.batch_size, data.micro_batch_size, first)
@@ -84,7 +86,7 @@ class Record(Callback):
                 for samples, loss in zip(MicroBatches(*sizes, rank, shares, data.skips), each, strict=False)
             ]
             traced = [replace(one, origins=read) for one, read in zip(batches, self._origins(module, batches))]
-            found = Divergence.of(what, trainer.global_step, traced, self.newest(), data.skips)
+            found = Divergence.of(what, trainer.global_step, traced, checkpoint, data.skips)
             found.save(path)
             text = found.message(path)
         raise DivergenceError(trainer.strategy.broadcast(text))

@@ -11,7 +11,7 @@ from sc2lib.errors import InputError, ParameterError
 from sc2lib.files import clear_temporary, remove
 from sc2lib.training.lineage import Lineage
 from sc2lib.training.skips import Skips
-from sc2lib.training.state import remedy
+from sc2lib.training.state import StateWriter, remedy
 
 KEPT = 2
 RUN = "run.json"  # the lineage of the checkpoint
@@ -23,10 +23,15 @@ class Checkpoints:
     A checkpoint of other decisive values than those of `lineage` is refused; one made by other code is taken, and what
     is saved from then on names both. There is no random state to save: what a step draws, it draws from generators
     keyed by seed and sample.
+
+    With a `writer` that works in the background, `save` leaves a folder that becomes a checkpoint in `finish`. Who
+    needs it whole calls that; else it happens after the step in which the last process is done.
     """
 
-    def __init__(self, folder: Path, lineage: Lineage) -> None:
+    def __init__(self, folder: Path, lineage: Lineage, writer: StateWriter | None = None) -> None:
         self.folder, self.lineage = folder, lineage
+        self.writer = writer or StateWriter()
+        self._begun: tuple[Path, Path] | None = None
 
     def path(self, step: int) -> Path:
         """Where the checkpoint after `step` optimizer steps lies."""
@@ -67,10 +72,21 @@ class Checkpoints:
 
     # docs: start-save
     def save(self, trainer: lightning.Trainer) -> None:
-        """Write the state after the current step; every process calls this, the first one renames and prunes."""
+        """Write the state after the current step; every process calls this."""
+        self.finish(trainer)
         final = self.path(trainer.global_step)
         temporary = final.with_name(f".tmp-{final.name}")
         trainer.save_checkpoint(temporary, weights_only=False)
+        self._begun = temporary, final
+        if not self.writer.background:
+            self.finish(trainer)
+
+    def finish(self, trainer: lightning.Trainer) -> None:
+        """Make a checkpoint of what `save` began, if it did; the first process renames and prunes."""
+        if self._begun is None:
+            return
+        (temporary, final), self._begun = self._begun, None
+        self.writer.finish()
         if trainer.is_global_zero:
             self.lineage.save(temporary / RUN)
             _synchronise(temporary)
@@ -81,6 +97,16 @@ class Checkpoints:
                 remove(old)
         trainer.strategy.barrier("checkpoint")
         # docs: end-save
+
+    def finish_if_written(self, trainer: lightning.Trainer) -> None:
+        """The same once all processes have written their parts; until then, the run goes on."""
+        if self._begun and trainer.strategy.reduce_boolean_decision(self.writer.done, all=True):
+            self.finish(trainer)
+
+    def settled(self, trainer: lightning.Trainer) -> Path | None:
+        """The last whole checkpoint after `finish`."""
+        self.finish(trainer)
+        return self.newest()
 
     def clear(self) -> None:
         """Delete what an interrupted `save` left."""
@@ -100,7 +126,7 @@ def differences(before: Any, now: Any, name: str = "") -> list[str]:
 
 
 class SaveCheckpoint(Callback):
-    """Saves every `every` optimizer steps, last of the callbacks, when all rows of the step are written."""
+    """Saves every `every` optimizer steps, when all rows of the step are written, and the last step's at once."""
 
     def __init__(self, checkpoints: Checkpoints, every: int, accumulation: int) -> None:
         self.checkpoints, self.every, self.accumulation = checkpoints, every, accumulation
@@ -110,10 +136,14 @@ class SaveCheckpoint(Callback):
     ) -> None:
         if (batch_idx + 1) % self.accumulation:
             return
-        if trainer.global_step % self.every == 0 or trainer.global_step == trainer.max_steps:
+        self.checkpoints.finish_if_written(trainer)
+        last = trainer.global_step == trainer.max_steps
+        if trainer.global_step % self.every == 0 or last:
             for logger in trainer.loggers:
                 logger.save()
             self.checkpoints.save(trainer)
+        if last:
+            self.checkpoints.finish(trainer)
 
 
 def _synchronise(path: Path) -> None:

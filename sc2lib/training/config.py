@@ -115,7 +115,8 @@ class RunConfig:
     `folder` takes checkpoints, metrics and the final model. `devices` counts processes per node. `threads` are the
     CPU threads of each process (0: the usable cores shared out). Steps between rows, validations and checkpoints
     are optimizer steps. A logged loss more than `loss_spike_nats` above the median of the `loss_spike_window` before
-    it stops the run (0: never). `activation_checkpointing` trades time for memory (`sc2lib.training.recomputation`).
+    it stops the run (0: never). `activation_checkpointing` trades time for memory (`sc2lib.training.recomputation`),
+    `asynchronous_checkpoints` memory for time: a copy of the state is written while the training goes on.
     At every validation each prompt of `sc2lib.training.samples` gets at most `sample_tokens` tokens (0: none).
 
     `strategy`: single; ddp (every device holds the model, auto's choice for several devices); fsdp2 (every device
@@ -134,6 +135,7 @@ class RunConfig:
     log_every_steps: int = 1
     validate_every_steps: int = 50
     checkpoint_every_steps: int = 50
+    asynchronous_checkpoints: bool = False
     loss_spike_nats: float = 2.5
     loss_spike_window: int = 50
     activation_checkpointing: bool = False

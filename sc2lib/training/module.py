@@ -50,9 +50,9 @@ class Pretraining(lightning.LightningModule):
         super().__init__()
         self.config = config
         tokenizer = Tokenizer.load(Path(config.data.tokenizer))
-        if tokenizer.vocabulary_size > config.model.vocab_size:
+        if tokenizer.vocabulary_size != config.model.vocab_size:
             raise ParameterError(
-                f"{config.data.tokenizer} has {tokenizer.vocabulary_size} tokens, the model only "
+                f"{config.data.tokenizer} has {tokenizer.vocabulary_size} tokens, the model "
                 f"{config.model.vocab_size}; set vocabulary_size to the tokenizer's"
             )
         windows = TokenWindows(config.data.train, config.data.sequence_length)

@@ -40,6 +40,7 @@ from sc2lib.training.metrics import MetricsFile, read_metrics, write_metrics
 from sc2lib.training.module import Pretraining
 from sc2lib.training.parallel import gather
 from sc2lib.training.samples import SamplesFile, Write
+from sc2lib.training.state import StateWriter
 from sc2lib.training.stopping import MARK, Stop
 from sc2lib.training.strategies import strategy
 from sc2lib.training.validation import ValidationWindows
@@ -175,15 +176,20 @@ def train(config: TrainingConfig, report: Report | None = None) -> None:
     machine.keep_freed_memory()
     with machine.settings(threads, deterministic=not cuda), _quiet(), _alone(folder):
         module = Pretraining(config)
-        checkpoints = Checkpoints(folder / "checkpoints", Lineage.now(config.decisive(), config.data.skip_samples))
+        writer = StateWriter(config.run.asynchronous_checkpoints)
+        lineage = Lineage.now(config.decisive(), config.data.skip_samples)
+        checkpoints = Checkpoints(folder / "checkpoints", lineage, writer)
         trainer = _trainer(module, checkpoints, report, cuda)
         stop = Stop(checkpoints, folder, trainer.accumulate_grad_batches, config.run.log_every_steps)
         trainer.callbacks.append(stop)  # type: ignore[attr-defined]
         if trainer.is_global_zero:
             checkpoints.clear()
         last = checkpoints.newest()
-        with stop:
-            trainer.fit(module, ckpt_path=last)
+        try:
+            with stop:
+                trainer.fit(module, ckpt_path=last)
+        finally:
+            writer.abandon()
         whole = gather(module.model)
         if trainer.is_global_zero:
             assert whole is not None
@@ -223,13 +229,13 @@ def _trainer(module: Pretraining, checkpoints: Checkpoints, report: Report | Non
     windows = ValidationWindows(data.validation, data.sequence_length, data.validation_windows, module.border)
     speed = Speed(folder / "speed.csv", parts)
     save = SaveCheckpoint(checkpoints, config.run.checkpoint_every_steps, parts)
-    record, validate = Record(metrics, parts, checkpoints.newest), Validate(windows, metrics, parts)
+    record, validate = Record(metrics, parts, checkpoints.settled), Validate(windows, metrics, parts)
     write = Write(SamplesFile(folder / SAMPLES_FILE), parts)
     return lightning.Trainer(
         accelerator="cuda" if cuda else "cpu",
         devices=config.run.devices,
         num_nodes=config.run.nodes,
-        strategy=strategy(config.run, cuda),
+        strategy=strategy(config.run, cuda, checkpoints.writer),
         precision=config.run.precision,  # type: ignore[arg-type]
         max_steps=config.optimizer.steps,
         max_epochs=-1,
@@ -308,6 +314,7 @@ def _quiet() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*does not have many workers.*")
             warnings.filterwarnings("ignore", ".*LeafSpec.*")
+            warnings.filterwarnings("ignore", ".*torch.distributed is disabled.*")  # by a background thread
             warnings.filterwarnings("ignore", ".*`srun` command is available.*")
             yield
     finally:

@@ -16,6 +16,7 @@ MACHINE = (
     "precision",
     "threads",
     "checkpoint_every_steps",
+    "asynchronous_checkpoints",
     "loss_spike_nats",
     "activation_checkpointing",
 )

@@ -1,6 +1,6 @@
 """The state of a run as a folder that any number of processes writes and any other number reads.
 
-Every process writes its own shards (`torch.distributed.checkpoint`) and the hash of its file; the first one then writes
+Every process writes its own shards (`torch.distributed.checkpoint`) and hashes its file; the first one then writes
 `checkpoint.json` with all hashes. Tensors are stored by name and position, not by process, so a run may go on with
 more or fewer processes, or cut in another way.
 """
@@ -9,6 +9,7 @@ import io
 import json
 import warnings
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,32 +28,89 @@ REST = "rest"
 
 
 # docs: start-write-state
-def write_state(folder: Path, tensors: Mapping[str, Any], rest: Any) -> None:
-    """Write nested dictionaries of tensors (whole or sharded) and any picklable `rest`; all processes call this.
+class StateWriter:
+    """Writes one state at a time; in the `background`, the run goes on when its state is copied to the CPU's memory.
 
-    Raises RunDirectoryError, on every process, when one of them cannot write; the folder is then removed.
+    All processes call the same methods in the same order. In the background the processes talk over a group of their
+    own, because the training uses the other one at the same time.
     """
-    buffer = io.BytesIO()
-    torch.save(rest, buffer)
-    try:
+
+    def __init__(self, background: bool = False) -> None:
+        self.background = background
+        self._group: dist.ProcessGroup | None = None
+        self._folder = Path()
+        self._hashes: Future[dict[str, str]] | None = None
+
+    def begin(self, folder: Path, tensors: Mapping[str, Any], rest: Any) -> None:
+        """Write nested dictionaries of tensors (whole or sharded) and any picklable `rest` into `folder`."""
+        buffer = io.BytesIO()
+        torch.save(rest, buffer)
+        state, alone = {**tensors, REST: buffer.getvalue()}, _ranks() == 1
+        self._folder = folder
+        if not self.background:
+            self._hashes = Future()
+            with self._explained(), _quiet():
+                dcp.save(state, checkpoint_id=folder, no_dist=alone)
+            self._hashes.set_result(_own_hashes(folder))
+            return
+        if self._group is None and not alone:
+            self._group = dist.new_group(backend="gloo")
         with _quiet():
-            dcp.save({**tensors, REST: buffer.getvalue()}, checkpoint_id=folder, no_dist=_ranks() == 1)
-    except CheckpointException as error:
+            written = dcp.async_save(state, checkpoint_id=folder, no_dist=alone, process_group=self._group)
+        assert isinstance(written, Future)
+        thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hash")
+        self._hashes = thread.submit(lambda: (written.result(), _own_hashes(folder))[1])
+        thread.shutdown(wait=False)
+
+    @property
+    def done(self) -> bool:
+        """Whether this process has written its part."""
+        return self._hashes is None or self._hashes.done()
+
+    def finish(self) -> None:
+        """Wait for all processes' parts and write the file with their hashes, which makes the state readable.
+
+        Raises RunDirectoryError, on every process, when one of them could not write; the folder is then removed.
+        """
+        assert self._hashes is not None
+        pending, self._hashes = self._hashes, None
+        with self._explained():
+            own = pending.result()
+        hashes: dict[str, str] = {}
+        for part in _all(own):
+            hashes |= part
         if _rank() == 0:
-            remove(folder)
-        causes = "; ".join(f"process {rank}: {cause!r}" for rank, (cause, _) in error.failures.items())
-        raise RunDirectoryError(
-            f"cannot write the checkpoint {folder} ({causes}): free some space and run the same command again; it goes "
-            "on from the checkpoint before"
-        ) from error
-    hashes: dict[str, str] = {}
+            values = {"format": FORMAT, "processes": _ranks(), "sha256": hashes}
+            write_text(self._folder / MANIFEST, json.dumps(values, indent=2, sort_keys=True) + "\n")
+            # docs: end-write-state
+
+    def abandon(self) -> None:
+        """Before the run ends in an error: let a write of this process alone end, so that a next run finds no writer.
+
+        Of several processes each ends with its run, and one that died would be waited for in vain.
+        """
+        if self._hashes is not None and _ranks() == 1:
+            self._hashes.exception()
+        self._hashes = None
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except CheckpointException as error:
+            self._hashes = None
+            if _rank() == 0:
+                remove(self._folder)
+            causes = "; ".join(f"process {rank}: {cause!r}" for rank, (cause, _) in error.failures.items())
+            raise RunDirectoryError(
+                f"cannot write the checkpoint {self._folder} ({causes}): free some space and run the same command "
+                "again; it goes on from the checkpoint before"
+            ) from error
+
+
+def _own_hashes(folder: Path) -> dict[str, str]:
     own = sorted(folder.glob(f"__{_rank()}_*.distcp")) + ([folder / ".metadata"] if _rank() == 0 else [])
-    for part in _all({path.name: sha256(path) for path in own}):
-        hashes |= part
-    if _rank() == 0:
-        values = {"format": FORMAT, "processes": _ranks(), "sha256": hashes}
-        write_text(folder / MANIFEST, json.dumps(values, indent=2, sort_keys=True) + "\n")
-        # docs: end-write-state
+    return {path.name: sha256(path) for path in own}
 
 
 def read_state(folder: Path, tensors: dict[str, Any]) -> Any:

@@ -57,10 +57,12 @@ class Stop(Callback):
             return
         if not trainer.strategy.reduce_boolean_decision(stopping.requested(), all=False):
             return
+        self.checkpoints.finish(trainer)
         if not self.checkpoints.path(step).exists():
             for logger in trainer.loggers:
                 logger.save()
             self.checkpoints.save(trainer)
+            self.checkpoints.finish(trainer)
         message = f"training stopped on request after step {step} of {trainer.max_steps}; the same command goes on"
         if trainer.is_global_zero:
             write_text(self.mark, message)

@@ -16,18 +16,16 @@ from torch.distributed.checkpoint.state_dict import (
 )
 
 from sc2lib.training.config import RunConfig
-from sc2lib.training.state import read_state, write_state
+from sc2lib.training.state import StateWriter, read_state
 
 # One entry per parameter: other strategies put the parameters into other groups.
 BY_NAME = StateDictOptions(flatten_optimizer_state_dict=True)
 
 
 class _Portable(Strategy):
-    """Saves weights and optimizer by the names of the parameters, so that any other strategy can load them.
+    """Saves weights and optimizer by the names of the parameters, so that any other strategy can load them."""
 
-    Written while the run waits. PyTorch can write in the background instead, at the price of a second copy of the
-    state in memory and of a rename that no longer happens where all processes meet.
-    """
+    writer: StateWriter
 
     @property
     def restore_checkpoint_after_setup(self) -> bool:
@@ -51,10 +49,10 @@ class _Portable(Strategy):
         return dict(get_optimizer_state_dict(self.lightning_module, plain, options=BY_NAME))
 
     def save_checkpoint(self, checkpoint: dict[str, Any], filepath: Any, storage_options: Any = None) -> None:
-        """Write the folder `filepath`; every process calls this."""
+        """Begin to write the folder `filepath`; every process calls this, and then lets `writer` finish."""
         rest = dict(checkpoint)
         (optimizer,) = rest.pop("optimizer_states")
-        write_state(Path(filepath), {"model": rest.pop("state_dict"), "optimizer": optimizer}, rest)
+        self.writer.begin(Path(filepath), {"model": rest.pop("state_dict"), "optimizer": optimizer}, rest)
 
     def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = None) -> dict[str, Any]:
         """Load weights and optimizer from a folder into those of this run, and return the rest for Lightning."""
@@ -86,18 +84,22 @@ class Sharded(_Portable, ModelParallelStrategy):
 
 
 # docs: start-strategy
-def strategy(run: RunConfig, cuda: bool) -> Strategy:
-    """The strategy that `run.strategy` names; CPUs talk over gloo, GPUs over NCCL."""
-    if run.world == 1:
-        return SingleDevice("cuda:0" if cuda else "cpu")
+def strategy(run: RunConfig, cuda: bool, writer: StateWriter) -> Strategy:
+    """The strategy that `run.strategy` names; CPUs talk over gloo, GPUs over NCCL. Checkpoints go through `writer`."""
     backend = "nccl" if cuda else "gloo"
-    if not run.sharded:
-        return DataParallel(process_group_backend=backend, gradient_as_bucket_view=True)
-    return Sharded(
-        data_parallel_size=run.data_parallel_size,
-        tensor_parallel_size=run.tensor_parallel_degree,
-        process_group_backend=backend,
-    )
+    chosen: _Portable
+    if run.world == 1:
+        chosen = SingleDevice("cuda:0" if cuda else "cpu")
+    elif not run.sharded:
+        chosen = DataParallel(process_group_backend=backend, gradient_as_bucket_view=True)
+    else:
+        chosen = Sharded(
+            data_parallel_size=run.data_parallel_size,
+            tensor_parallel_size=run.tensor_parallel_degree,
+            process_group_backend=backend,
+        )
+    chosen.writer = writer
+    return chosen
     # docs: end-strategy
 
 

@@ -16,10 +16,12 @@ class RunLock:
     """Advisory lock on ``<run>/.lock``; the operating system frees it when the process ends, however it ends.
 
     A child process (a notebook's kernel, a training rank) finds the run in the environment and does not lock again.
+    `otherwise` ends the message to whoever comes second.
     """
 
-    def __init__(self, run_dir: Path) -> None:
+    def __init__(self, run_dir: Path, otherwise: str = "choose another --run-dir") -> None:
         self.run_dir = run_dir.resolve()
+        self.otherwise = otherwise
         self._file: IO[str] | None = None
 
     def acquire(self) -> None:
@@ -30,9 +32,7 @@ class RunLock:
             self.run_dir.mkdir(parents=True, exist_ok=True)
             file = (self.run_dir / ".lock").open("a+", encoding="utf-8")
         except OSError as error:
-            raise RunDirectoryError(
-                f"cannot write to {self.run_dir} ({error.strerror}); choose another --run-dir"
-            ) from error
+            raise RunDirectoryError(f"cannot write to {self.run_dir} ({error.strerror}); {self.otherwise}") from error
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -40,7 +40,7 @@ class RunLock:
             owner = file.read().strip() or "another process"
             file.close()
             raise RunDirectoryError(
-                f"{self.run_dir} is in use by {owner}; wait for it, stop it, or choose another --run-dir"
+                f"{self.run_dir} is in use by {owner}; wait for it, stop it, or {self.otherwise}"
             ) from error
         file.truncate(0)
         file.write(f"process {os.getpid()} on {platform.node()}")

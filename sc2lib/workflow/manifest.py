@@ -40,6 +40,7 @@ class Manifest:
     metrics: dict[str, Any] = field(default_factory=dict)
     measured: dict[str, Any] = field(default_factory=dict)
     packages: dict[str, str] = field(default_factory=dict)
+    paths: dict[str, str] = field(default_factory=dict)  # digests of the files that parameters name
     schema: int = SCHEMA
     version: str = __version__
 

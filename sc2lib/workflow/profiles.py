@@ -33,6 +33,7 @@ class Knob:
     choices: tuple[Any, ...] = ()
     optional: bool = False
     affects_output: bool = True
+    path: bool = False  # names files: what they hold decides the results too
 
     def check(self, value: Any) -> Any:
         """Return `value` in the knob's type, or raise ParameterError with what is allowed."""

@@ -1,9 +1,9 @@
 """A stage as its notebook sees it: parameters, inputs, atomic outputs, and a manifest at the end.
 
-Outputs of an unfinished stage carry the key of what they were made from (``stage.json``): parameters, input digests,
-code version. When the key is still the same, finished parts are taken over; when it changed, the old folder is set
-aside (one generation, under ``superseded/``) and comes back if the key does. A training of weeks must not start anew
-because a caption changed: it lies outside (`Stage.lasting`) and knows by itself what it belongs to.
+Outputs of an unfinished stage carry the key of what they were made from (``stage.json``): parameters and the files they
+name, input digests, code version. When the key is still the same, finished parts are taken over; when it changed, the
+old folder is set aside (one generation, under ``superseded/``) and comes back if the key does. A training of weeks must
+not start anew because a caption changed: it lies outside (`Stage.lasting`) and knows by itself what it belongs to.
 """
 
 import html
@@ -68,6 +68,7 @@ class Stage:
         self.folder = run.stage(name)
         self._run = run
         self._lock = RunLock(run.path)
+        self._paths: dict[str, str] = {}
         self._computed = 0
         self._started = time.perf_counter()
         self._memory = MemorySampler()
@@ -89,7 +90,8 @@ class Stage:
         try:
             run.initialise(profile)
             stage._require_inputs()
-            stage._adopt(state.key(declared[name], params, run))
+            stage._paths = state.path_digests(params)  # now: files that change from here on make the stage stale
+            stage._adopt(state.key(declared[name], params, run, stage._paths))
         except BaseException:
             stage.close()
             raise
@@ -227,6 +229,7 @@ class Stage:
             metrics=manifests.plain(dict(metrics or {})),
             measured=manifests.plain(usage | dict(measured or {})),
             packages=manifests.packages(),
+            paths=self._paths,
         )
         before = manifests.load(self.folder)
         if before is not None and before.digest == result.digest and not self._computed:

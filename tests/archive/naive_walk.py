@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from sc2lib.archive.project_licenses import is_permissive
+from sc2lib.license_expressions import is_permissive
 
 Row = dict[str, Any]
 

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import threading
+import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -14,6 +15,7 @@ class ObjectServer:
         self.objects: dict[str, bytes] = {}
         self.troubles: dict[str, list[str]] = {}
         self.asked: Counter[str] = Counter()
+        self.retry_after = ""  # what a 5xx asks for
         self.at_once, self.most_at_once = 0, 0
         self._lock = threading.Lock()
         self._accompanied = threading.Event()
@@ -39,10 +41,15 @@ class ObjectServer:
                 waiting = owner.troubles.get(name, [])
                 trouble = waiting.pop(0) if waiting else ""
                 body = owner.objects.get(name)
+                if trouble == "denied":  # as S3 says it
+                    body = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+                    return self.send(403, body, len(body))
                 if trouble.isdigit() or body is None:
                     return self.send(int(trouble or 404), b"<Error/>", 8)
                 if trouble == "wait for another":
                     owner._accompanied.wait(timeout=30)
+                if trouble == "slow":
+                    time.sleep(0.02)
                 if trouble == "hang up":
                     self.close_connection = True
                     return None
@@ -57,6 +64,8 @@ class ObjectServer:
 
             def send(self, status: int, body: bytes, announced: int) -> None:
                 self.send_response(status)
+                if status >= 500 and owner.retry_after:
+                    self.send_header("Retry-After", owner.retry_after)
                 self.send_header("Content-Length", str(announced))
                 self.end_headers()
                 self.wfile.write(body)

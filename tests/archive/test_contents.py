@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sc2lib.archive.contents import GUESS_BYTES, decode
+from sc2lib.archive.contents import decode
+from sc2lib.archive.encodings import GUESS_BYTES
 
 GREEK = "Ο άνθρωπος γεννιέται ελεύθερος, και παντού βρίσκεται στα δεσμά του. "
 JAPANESE = "これは日本語の文章です。プログラムの説明を書いています。文字コードを判定します。\n"

@@ -183,12 +183,39 @@ def test_a_name_taken_again_and_the_table_as_the_archive_reads_it(tmp_path: Path
 
 
 def test_events_from_before_2015(tmp_path: Path) -> None:
-    event = {"type": "WatchEvent", "created_at": "2012-03-11T00:00:00-08:00"}
-    event |= {"repository": {"id": 5, "name": "engine", "owner": "ada"}}
-    row = read(hour(tmp_path / "a.json.gz", event))[5]
-    assert row["repo_name"] == "ada/engine" and row["gha_event_created_at"] == dt.datetime(
-        2012, 3, 11, 8, tzinfo=dt.UTC
+    """As the hours of 2012 have them: slashes in dates, `repository` in place of `repo`, an owner apart."""
+    event = {"type": "WatchEvent", "created_at": "2012/03/11 12:00:00 -0700", "actor": "bors"}
+    event |= {"repository": {"id": 5, "name": "engine", "owner": "ada"}, "payload": {"action": "started"}}
+    forkee = described(6, "bob/engine") | {"created_at": "2012/03/11 11:59:59 -0700"}
+    forked = event | {"type": "ForkEvent", "payload": {"forkee": forkee}}
+    path = hour(tmp_path / "a.json.gz", event, forked)
+    assert gharchive.read_hour(path).bad_lines == 0
+    found = read(path)
+    assert (found[5]["repo_name"], found[5]["star_events_count"], found[5]["fork_events_count"]) == ("ada/engine", 1, 1)
+    assert found[5]["gha_event_created_at"] == dt.datetime(2012, 3, 11, 19, tzinfo=dt.UTC)
+    assert found[6]["gha_created_at"] == dt.datetime(2012, 3, 11, 18, 59, 59, tzinfo=dt.UTC)
+
+
+def test_events_glued_together_and_runs_of_nul(tmp_path: Path) -> None:
+    """2023-05-14-19 holds an event, 1,409 NULs and another event on one line; other hours ``{...}{...}``."""
+    one, two, three = (json.dumps(star(number, f"a/{number}")).encode() for number in (1, 2, 3))
+    text = json.dumps(pull(described(4, "a/4") | {"description": "}{ in a text, caf\u00e9 \\u0000"})).encode()
+    path = hour(
+        tmp_path / "a.json.gz",
+        one + b"\0" * 1409 + two,
+        b"\0" * 50 + three,
+        one + two + three,
+        one + b"\0" + two + text + three,
+        text,
+        one + two + b'{"type": "WatchEvent", "cut": ',
+        b'{"type": "WatchEvent" oops}' + one,
+        b"\0\0",
     )
+    found = gharchive.read_hour(path)
+    assert (found.lines, found.events, found.bad_lines) == (16, 14, 2)
+    rows = {row["full_name"]: row["stars"] for row in found.table.to_pylist()}
+    assert rows == {"a/1": 5, "a/2": 4, "a/3": 3, "a/4": 0}
+    assert found.table["about"][3]["gha_description"].as_py() == "}{ in a text, café \\u0000"
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,16 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from sc2lib.archive import git, git_trees, sources, swhid
+from sc2lib.archive import git, git_check, git_trees, sources, swhid
 from sc2lib.archive.graph import person
 from sc2lib.errors import InputError
+from tests.archive.conftest import Repository
 
 
 def test_the_default_branch_at_its_last_commit(repository, produce) -> None:
@@ -127,6 +129,103 @@ def test_a_missing_object_costs_one_file(repository, produce) -> None:
     assert run.files["directory_id"].to_pylist() == [repo.git("rev-parse", "HEAD^{tree}").decode()]
 
 
+def loose(repo: Repository, identifier: str) -> Path:
+    path = repo.folder / ".git" / "objects" / identifier[:2] / identifier[2:]
+    path.chmod(0o644)
+    return path
+
+
+def halve(repo: Repository, identifier: str, _: str) -> None:
+    data = loose(repo, identifier).read_bytes()
+    loose(repo, identifier).write_bytes(data[: len(data) // 2])
+
+
+def exchange(repo: Repository, identifier: str, other: str) -> None:
+    shutil.copyfile(loose(repo, other), loose(repo, identifier))
+
+
+@pytest.mark.parametrize(
+    ("damage", "lost", "reason", "words"),
+    [
+        (halve, "lib", "unreadable", "the object is damaged: git gives 0 of its"),
+        (halve, "lib/a.py", "missing_content", "the object is damaged: git ends before its 13,893 bytes"),
+        (exchange, "lib", "unreadable", "it is a blob where a tree must be"),
+        (exchange, "lib/a.py", "missing_content", "the object is damaged: its bytes have the identifier"),
+    ],
+)
+def test_a_damaged_object_costs_what_it_held_and_nothing_else(
+    repository, produce, tmp_path: Path, damage: Callable[..., None], lost: str, reason: str, words: str
+) -> None:
+    """git prints what is left of a truncated tree as if it were whole, and ends at a truncated blob."""
+    repo, good = repository("repos/damaged"), repository("repos/good")
+    repo.write("before.py", b"before\n")
+    repo.write("lib/a.py", b"".join(b"%d\n" % number for number in range(1, 3001)))
+    repo.write("other.py", b"other\n")
+    repo.write("zoo/after.py", b"after\n")
+    good.write("good.py", b"good\n")
+    repo.commit(), good.commit()
+    identifier, other = repo.git("rev-parse", f"HEAD:{lost}", "HEAD:other.py").decode().split()
+    damage(repo, identifier, other)
+    run = produce("git", tmp_path / "repos")
+    assert run.paths() == {"/before.py", "/other.py", "/zoo/after.py", "/good.py"}
+    (gone,) = run.removed.to_pylist()
+    assert (gone["path"], gone["reason"]) == (f"/{lost}", reason)
+    assert gone["detail"].startswith(words) and gone["detail"].count("run git fsck")
+    assert run.graph["directory"]["raw_manifest"].null_count == run.graph["directory"].num_rows
+    assert all(ours == theirs for ours, theirs in git_check.directories(run.graph["directory_entry"]))
+
+
+@pytest.mark.parametrize("raw", [b"garbage", b"100644 a\0short", b"100648 a\0" + bytes(20), b"9" * 40])
+def test_a_tree_that_is_none_is_a_row_with_a_reason(repository, produce, tmp_path: Path, raw: bytes) -> None:
+    repo, good = repository("repos/literal"), repository("repos/good")
+    good.write("good.py", b"good\n")
+    good.commit()
+    tree = repo.git("hash-object", "-t", "tree", "--literally", "-w", "--stdin", data=raw).decode()
+    commit = b"tree %s\nauthor A <a> 1 +0000\ncommitter A <a> 1 +0000\n\nm\n" % tree.encode()
+    head = repo.git("hash-object", "-t", "commit", "--literally", "-w", "--stdin", data=commit).decode()
+    repo.git("update-ref", "refs/heads/main", head)
+    run = produce("git", tmp_path / "repos")
+    assert run.paths() == {"/good.py"}
+    (gone,) = run.removed.to_pylist()
+    assert (gone["repo_name"], gone["path"], gone["reason"]) == ("git/literal", "/", "unreadable")
+    assert gone["detail"] == f"no tree: byte 0 of {len(raw)} begins no entry"
+
+
+def test_a_damaged_branch_is_named_and_the_default_one_is_read(repository, produce) -> None:
+    repo = repository()
+    repo.write("a.py", b"1\n")
+    repo.commit()
+    repo.git("checkout", "-q", "-b", "other")
+    repo.write("b.py", b"2\n")
+    other = repo.commit()
+    repo.git("checkout", "-q", "main")
+    size = repo.git("cat-file", "-s", other).decode()
+    halve(repo, other, "")
+    odd = repo.git("hash-object", "-t", "tag", "--literally", "-w", "--stdin", data=b"object HEAD\ntype commit\n")
+    repo.write(".git/refs/tags/odd", odd + b"\n")
+    run = produce("git", repo.folder)
+    assert run.paths() == {"/a.py"}
+    assert {detail.partition(";")[0] for detail in run.removed["detail"].to_pylist()} == {
+        f"the revision {other}: the object is damaged: git gives 0 of its {size} bytes",
+        "the revision HEAD: 'HEAD' is no identifier of an object",
+    }
+
+
+def test_a_damaged_last_commit_fails_the_visit_and_says_so(repository, produce, tmp_path: Path) -> None:
+    repo, good = repository("repos/damaged"), repository("repos/good")
+    for one in (repo, good):
+        one.write(f"{one.folder.name}.py", one.folder.name.encode())
+    head, _ = repo.commit(), good.commit()
+    halve(repo, head, "")
+    run = produce("git", tmp_path / "repos")
+    assert run.paths() == {"/good.py"}
+    (gone,) = run.removed.to_pylist()
+    assert (gone["repo_name"], gone["reason"]) == ("git/damaged", "unreadable")
+    assert f"the commit {head} " in gone["detail"] and "damaged" in gone["detail"]
+    with pytest.raises(InputError, match=f"the commit {head} that HEAD of .* is damaged or missing; run git fsck"):
+        sources.list_origins("git", str(repo.folder))
+
+
 def test_two_clones_are_one_repository(repository, produce, tmp_path: Path) -> None:
     repo = repository("repos/project")
     repo.write("a.py", b"1\n")
@@ -192,6 +291,34 @@ def test_a_detached_head(repository, produce) -> None:
     assert run.files["branch_name"].to_pylist() == ["HEAD"]
 
 
+@pytest.mark.parametrize("name", ["refs/foo/bar", "refs/remotes/origin/main", "refs/tags/v1"])
+def test_a_head_that_names_no_branch_is_used_as_git_uses_it(repository, produce, name: str) -> None:
+    repo = repository()
+    repo.write("a.py", b"1\n")
+    repo.git("update-ref", name, repo.commit())
+    repo.write("b.py", b"2\n")
+    repo.commit()
+    repo.git("symbolic-ref", "HEAD", name)
+    run = produce("git", repo.folder)
+    assert run.paths() == {"/a.py"}
+    assert run.files["branch_name"].to_pylist() == ["HEAD"]
+
+
+def test_a_file_url_is_the_folder_it_names(repository, produce, tmp_path: Path) -> None:
+    repo = repository("it's, 100%/project")
+    repo.write("a.py", b"1\n")
+    repo.commit()
+    plain = produce("git", repo.folder)
+    for url in (repo.folder.as_uri(), repo.folder.as_uri().replace("file://", "file://localhost")):
+        assert produce("git", url).files == plain.files
+    listed = tmp_path / "list.txt"
+    listed.write_text(f"# mine\n{repo.folder.as_uri()}\n")
+    assert produce("git", listed).files["revision_id"] == plain.files["revision_id"]
+    for url in ("file:///nowhere/at/all", "svn://example.org/a"):
+        with pytest.raises(InputError, match="does not exist or is no folder"):
+            sources.list_origins("git", url)
+
+
 def test_git_variables_of_the_caller_do_not_lead_astray(repository, produce, monkeypatch, tmp_path: Path) -> None:
     """Inside a git hook GIT_DIR names another repository."""
     repo = repository()
@@ -207,7 +334,7 @@ def test_git_variables_of_the_caller_do_not_lead_astray(repository, produce, mon
         ("https://github.com/bigcode-project/the-stack-v2.git", "bigcode-project/the-stack-v2"),
         ("https://user:token@github.com/owner/name", "owner/name"),
         ("git@github.com:owner/name.git", "owner/name"),
-        ("ssh://git@example.org:2222/group/sub/name.git", "sub/name"),
+        ("ssh://git@example.org:2222/group/sub/name.git", "group/sub/name"),
         ("/srv/git/name.git", None),
         ("../name", None),
         ("https://example.org/name", None),

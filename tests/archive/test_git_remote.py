@@ -54,6 +54,11 @@ def test_a_repository_behind_a_url_gives_what_a_clone_gives(serve: str, project:
     assert run.graph["snapshot_branch"] == local.graph["snapshot_branch"]
 
 
+def test_a_head_that_names_a_tag_behind_a_url(serve: str, project: Repository, produce) -> None:
+    project.git("symbolic-ref", "HEAD", "refs/tags/v1")
+    assert produce("git", f"{serve}/owner/project/.git").paths() == {"/old.py"}
+
+
 def test_objects_are_fetched_once_and_without_history(serve: str, project: Repository, monkeypatch) -> None:
     url = f"{serve}/owner/project/.git"
     git_remote.fetch(url)

@@ -6,9 +6,13 @@ import pyarrow as pa
 import pytest
 
 from sc2lib.archive import download, sources, swhid, walk
+from sc2lib.archive.git import web_address
 from sc2lib.archive.opt_out import OptOut
+from sc2lib.archive.schema import GRAPH
 from sc2lib.archive.swhid import Entry, Swhid
 from sc2lib.errors import InputError
+
+NOTHING = {name: schema.empty_table() for name, schema in GRAPH.items()}
 
 
 def written(path: Path, text: str) -> Path:
@@ -42,6 +46,47 @@ def test_owners_repositories_and_objects_are_read(tmp_path: Path) -> None:
 def test_an_owner_stands_for_all_below_and_for_nobody_else(name: str | None, gone: bool) -> None:
     assert OptOut(frozenset({"ada", "bob/engine", "npm/@scope"})).has_repository(name) is gone
     assert OptOut(frozenset({"x/y"})).has_repository("git/local", "https://github.com/X/y")
+
+
+@pytest.mark.parametrize(
+    ("entry", "gone"),
+    [
+        ("group", True),
+        ("Group/Sub", True),
+        ("group/sub/proj", True),
+        ("sub/proj", True),
+        ("gitlab.com/group", True),
+        ("https://gitlab.com/group/sub/proj.git", True),
+        ("sub", False),
+        ("proj", False),
+        ("group/proj", False),
+        ("group/sub/project", False),
+        ("example.org/group", False),
+        ("gitlab.com", False),
+    ],
+)
+def test_a_group_stands_for_the_groups_below_it(tmp_path: Path, entry: str, gone: bool) -> None:
+    page, name = web_address("git@gitlab.com:group/sub/proj.git")
+    found = OptOut.read(written(tmp_path / "list", entry))
+    assert found.has_repository(name, page) is found.has_repository("git/local", page) is gone
+    rows = [("ada/engine", "https://github.com/ada/engine"), (name, page)]
+    assert found.unmatched(rows, NOTHING) == ([] if gone else found.lines())
+
+
+def test_the_pages_of_an_index_name_no_owner() -> None:
+    """``project`` and ``package`` stand in the URL of every distribution, and may be an owner's name elsewhere."""
+    rows = [
+        ("pypi/rich", "https://pypi.org/project/rich/15.0.0/"),
+        ("npm/a", "https://www.npmjs.com/package/a/v/1.0.0"),
+    ]
+    listed = OptOut(frozenset({"project", "package", "rich", "pypi/rich"}))
+    assert [listed.has_repository(*row) for row in rows] == [True, False]
+    assert listed.unmatched(rows, NOTHING) == ["package", "project", "rich"]
+
+
+def test_a_list_covers_another_that_asks_for_nothing_more() -> None:
+    ada, both = OptOut(frozenset({"ada"})), OptOut(frozenset({"ada", "bob/engine"}))
+    assert both.covers(ada) and both.covers(both) and not ada.covers(both)
 
 
 @pytest.mark.parametrize("entry", ["two words", "swh:1:cnt:12", "swh:1:ori:" + "a" * 40])
@@ -103,6 +148,10 @@ def test_no_row_of_the_graph_names_an_object_that_left(tmp_path: Path, produce) 
     deep = swhid.directory([Entry(b"b.py", swhid.FILE, b)])
     lib = swhid.directory([Entry(b"a.py", swhid.FILE, a), Entry(b"deep", swhid.DIRECTORY, deep)])
     two_root = swhid.directory([Entry(b"c.py", swhid.FILE, c), Entry(b"copy.py", swhid.FILE, a)])
+
+    wrong = {Swhid("cnt", lib), Swhid("rev", "0" * 40)}
+    listed = OptOut(objects=frozenset({Swhid("dir", lib), Swhid("cnt", c), *wrong}))
+    assert listed.unmatched([], graph) == sorted(map(str, wrong)), "an entry is of one kind"
 
     left = cells(OptOut(objects=frozenset({Swhid("dir", lib)})).graph(graph))
     lost = [row for row in graph["content"].to_pylist() if row["sha1_git"] in (a, b)]

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import hashlib
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sc2lib.archive import download, git_check, object_storage, picture, published, sources, swhid, walk
-from sc2lib.errors import InputError, TransferError
+from sc2lib.errors import InputError, ParameterError, TransferError
 from sc2lib.files import write_parquet
 from sc2lib.tables import FILES
 from tests.archive.object_server import ObjectServer
@@ -62,7 +63,7 @@ def per_repository(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectServer]:
     monkeypatch.setenv("SC2_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(object_storage.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(object_storage, "wait", lambda seconds, given_up: False)
     running = ObjectServer()
     yield running
     running.close()
@@ -128,7 +129,7 @@ def test_an_object_that_is_gone_is_a_row_with_a_reason(tmp_path: Path, server: O
 def test_a_shard_that_cannot_be_read_whole_is_not_made_and_the_next_try_goes_on(
     tmp_path: Path, server: ObjectServer
 ) -> None:
-    """A truncated object stops its shard; what the first try finished is not asked for again; the bytes are equal."""
+    """A truncated object stops its shard; what the first try fetched is not asked for again; the bytes are equal."""
     rows = v2_rows(server)
     shards = candidates(write(tmp_path / "ids", rows), "stack_v2", server, shards=16)
     blob = rows[0]["blob_id"]
@@ -140,6 +141,7 @@ def test_a_shard_that_cannot_be_read_whole_is_not_made_and_the_next_try_goes_on(
                 write_parquet(folder / f"{number}.parquet", download.download(shard)[1])
 
     attempt(tmp_path / "undisturbed")
+    shutil.rmtree(tmp_path / "cache" / "objects")
     server.asked.clear()
     server.troubles[blob] = ["truncated object"] * object_storage.ATTEMPTS
     with pytest.raises(TransferError, match="in the middle of its gzip"):
@@ -152,6 +154,32 @@ def test_a_shard_that_cannot_be_read_whole_is_not_made_and_the_next_try_goes_on(
     assert not finished & set(server.asked)
     for path in (tmp_path / "undisturbed").iterdir():
         assert path.read_bytes() == (tmp_path / "out" / path.name).read_bytes()
+
+
+def test_of_a_shard_that_failed_only_the_rest_is_asked_for_again(tmp_path: Path, server: ObjectServer) -> None:
+    rows = v2_rows(server)
+    (shard,) = candidates(write(tmp_path / "ids", rows), "stack_v2", server)
+    names = {row["blob_id"] for row in rows}
+    bad = max(names)  # the last of the shard
+    server.troubles[bad] = ["503"] * object_storage.ATTEMPTS
+    with pytest.raises(TransferError, match=f"{bad} could not be read whole: HTTP 503; run the same command again"):
+        download.download(shard)
+    assert set(server.asked) == names
+    server.asked.clear()
+    files, contents, _ = download.download(shard)
+    assert dict(server.asked) == {bad: 1} and files.num_rows == contents.num_rows == 3
+    kept = sorted(path for path in (tmp_path / "cache" / "objects").rglob("*") if len(path.name) == 40)
+    assert {path.name for path in kept} == names
+    kept[0].write_bytes(kept[1].read_bytes())  # a file that is not what its name says is as if it were not there
+    assert download.download(shard)[1] == contents and server.asked[kept[0].name] == 1 + (kept[0].name == bad)
+
+
+def test_a_bucket_that_is_no_url_over_http_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    for bucket in ("s3://softwareheritage/content", "s3://softwareheritage/content/"):
+        with pytest.raises(ParameterError, match=r"is https://softwareheritage\.s3\.amazonaws\.com/content/$"):
+            sources.list_origins("stack_v2", str(tmp_path), None, None, bucket)
+    with pytest.raises(ParameterError, match="begins with https://"):
+        sources.list_origins("stack_v2", str(tmp_path), None, None, "/srv/objects")
 
 
 def test_contents_that_are_published_with_the_table(tmp_path: Path, server: ObjectServer) -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 import tarfile
 import threading
+import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,8 +15,10 @@ import pytest
 import yaml
 
 from sc2lib.archive import registry, sources
+from sc2lib.curation.languages import detector
 from sc2lib.errors import InputError, TransferError
 from sc2lib.files import sha256
+from tests.archive import registry_paths
 
 
 def packed(top: str, **files: bytes) -> bytes:
@@ -153,6 +156,51 @@ def test_a_hostile_archive_fails_its_visit_and_the_others_go_on(tmp_path: Path, 
     assert run.removed["repo_name"].to_pylist() == ["pypi/evil"]
 
 
+def zipped(name: str, local: int = 0, central: int | None = None, value: bytes = b"") -> bytes:
+    """A zip of one file, with `value` written over it at an offset, in the central directory's copy too if given."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(f"{name}-1.0/a.py", b"print(1)\n" * 200)
+    data = bytearray(buffer.getvalue())
+    again = [] if central is None else [data.index(b"PK\x01\x02") + central]
+    for start in (local, *again):
+        data[start : start + len(value)] = value
+    return bytes(data)
+
+
+# Where a zip keeps what: in the local header, in the central directory (APPNOTE, 4.3.7 and 4.3.12).
+FLAGS, METHOD, CRC, SIZE = (6, 8), (8, 10), (14, 16), (22, 24)
+DATA = (30 + len("evil-1.0/a.py"), None)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "words"),
+    [
+        (CRC, b"\0\0\0\0", "damaged or no archive (Bad CRC-32 for file 'evil-1.0/a.py')"),
+        (METHOD, b"\x09\0", "is refused: That compression method is not supported; take this distribution out"),
+        (FLAGS, b"\x01", "is encrypted, password required for extraction; take this distribution out"),
+        (SIZE, b"\x10\x27", "damaged or no archive ('evil-1.0/a.py' has not the 10,000 bytes that it announces)"),
+        (SIZE, b"\x10\0", "damaged or no archive (Bad CRC-32 for file 'evil-1.0/a.py')"),
+        (DATA, b"\xff" * 6, "damaged or no archive (Error -3 while decompressing data"),
+    ],
+)
+def test_a_zip_that_cannot_be_read_fails_its_visit_and_the_others_go_on(
+    tmp_path: Path, monkeypatch, produce, place: tuple[int, int | None], value: bytes, words: str
+) -> None:
+    """zipfile says so only while a member is read, by five different errors."""
+    monkeypatch.setenv("SC2_CACHE", str(tmp_path / "cache"))
+    evil, good = zipped("evil", *place, value), zipped("good")
+    for data in (evil, good):
+        path = tmp_path / "cache" / "registry" / hashlib.sha256(data).hexdigest()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    run = produce("registry", listed(tmp_path, pin(evil, name="evil"), pin(good, name="good")), groups=1)
+    assert run.files["repo_name"].to_pylist() == ["pypi/good"]
+    (gone,) = run.removed.to_pylist()
+    assert (gone["repo_name"], gone["reason"]) == ("pypi/evil", "unreadable")
+    assert words in gone["detail"] and hashlib.sha256(evil).hexdigest() in gone["detail"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -171,10 +219,25 @@ def test_a_list_that_cannot_be_used(tmp_path: Path, text: str, message: str) -> 
         sources.list_origins("registry", str(path))
 
 
+def test_the_declared_languages_are_those_of_real_files() -> None:
+    """Against file names of the very archives, stored by `registry_paths`: their names must allow the language."""
+    stored = json.loads(registry_paths.STORED.read_text(encoding="utf-8"))
+    pins = registry.read_list()
+    assert set(stored) == {pin.sha256 for pin in pins}, "the list has changed: python -m tests.archive.registry_paths"
+    paths = {pin.name: stored[pin.sha256]["paths"] for pin in pins}
+    declared = [(pin.name, language) for pin in pins for language in pin.languages]
+    assert [pair for pair in declared if pair[1] not in paths[pair[0]]] == []
+    assert len({language for _, language in declared}) >= 20
+    if detector() == "go-enry":
+        unproved = [(name, one) for name, one in declared if not registry_paths.named(paths[name][one], one)]
+        # Only a look inside tells these: a header of Objective-C from one of C, a contract from a Gerber image.
+        assert unproved == [("react-native-svg", "Objective-C"), ("@openzeppelin/contracts", "Solidity")]
+
+
 def test_the_list_of_the_book_is_complete_and_can_be_chosen_from(tmp_path: Path) -> None:
     pins = registry.read_list()
     assert {pin.registry for pin in pins} == {"pypi", "npm"} and all(pin.license for pin in pins)
-    assert len({language for pin in pins for language in pin.languages}) >= 20
+    assert all(pin.languages for pin in pins)
     for found in pins:
         assert registry.Pin.parse(found.url).name == found.name
     chosen = sources.list_origins("registry", None, "npm/@*")["repo_name"].to_pylist()

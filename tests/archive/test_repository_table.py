@@ -1,8 +1,10 @@
 """Stars, forks and default branches from a table of the user's."""
 
+import tracemalloc
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.csv as csv
 import pyarrow.parquet as pq
 import pytest
 
@@ -35,13 +37,32 @@ def test_a_table_fills_what_it_knows(tmp_path: Path, kind: str) -> None:
     assert found["gha_license_id"].to_pylist() == [None, "MIT", None]
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_of_a_large_table_only_the_rows_that_are_asked_for_are_held(tmp_path: Path, kind: str) -> None:
+    """GHArchive names every repository there is; as Python's lists these rows would be 60 MB."""
+    numbers = range(200_000)
+    columns = {"repo_name": [f"o/{n}" for n in numbers] + ["a/x", "b/y"], "star_events_count": [*numbers, 5, None]}
+    columns |= {name: [f"some text {n}" for n in numbers] + ["C", None] for name in ("gha_language", "gha_homepage")}
+    path = tmp_path / f"stars.{kind}"
+    (pq.write_table if kind == "parquet" else csv.write_csv)(pa.table(columns), path)
+    del columns
+    tracemalloc.start()
+    found = repository_table.enrich(listed(), str(path))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found["star_events_count"].to_pylist() == [5, 0, 7]
+    assert found["gha_language"].to_pylist() == ["C", None, None]
+    assert most < 1 << 20
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("name,star_events_count\na/x,1\n", "neither a column repo_name nor origin_url"),
         ("repo_name,star_events_count\na/x,1\na/x,2\n", "names 'a/x' twice"),
         ("repo_name,star_events_count\na/x,many\n", "must be int64"),
-        ("", "cannot be read"),
+        ("", "cannot be read: it is empty"),
+        ('repo_name,star_events_count\na/x,1\n"b/y,2\n', "cannot be read"),
     ],
 )
 def test_a_table_that_cannot_be_used(tmp_path: Path, text: str, message: str) -> None:

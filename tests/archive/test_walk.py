@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sc2lib.archive import download, sources, swhid, walk
 from sc2lib.archive.graph import GRAPH, Graph
 from sc2lib.archive.swhid import Branch, ContentHashes, Entry
+from sc2lib.curation.licenses.classification import license_type
 from sc2lib.tables import shard_of
 from tests.archive import naive_walk
 from tests.archive.random_graphs import random_graph
@@ -105,6 +106,20 @@ def test_the_walk_over_random_graphs_is_the_naive_one(seed: int, max_depth: int,
     ours = [tuple(row[name] for name in SEEN) for row in found.to_pylist()]
     theirs = [tuple(row.get(name) for name in SEEN) for row in expected]
     assert sorted(ours, key=repr) == sorted(theirs, key=repr)
+
+
+@pytest.mark.parametrize(
+    "statement", ["MIT OR GPL-3.0-only", "Apache-2.0 WITH LLVM-exception", "BlueOak-1.0.0", "MIT AND (ISC OR MPL-2.0)"]
+)
+def test_the_copy_that_stays_is_one_that_may_be_trained_on(statement: str) -> None:
+    """Stars come second (sheet, section 1.6): chapter 02 keeps what the walk calls permissive."""
+    graph, rows = Graph(), []
+    for name, stars, license in (("a", 0, statement), ("b", 10, "GPL-3.0-only")):
+        tree: Tree = {b"x.py": (swhid.FILE, blob(graph, "print(1)")), name.encode(): (swhid.FILE, blob(graph, name))}
+        graph.add_visit(name, "directory", {b"HEAD": Branch("directory", graph.add_tree(tree))})
+        rows.append({"origin_url": name, "repo_name": name, "star_events_count": stars, "gha_license_id": license})
+    (kept,) = [row for row in run(graph, rows) if row["raw_path"] == b"/x.py" and row["reason"] is None]
+    assert (kept["repo_name"], license_type(kept["gha_license_id"], [])) == ("a", "permissive")
 
 
 def test_a_directory_that_occurs_too_often_is_cut_with_a_reason() -> None:

@@ -112,8 +112,9 @@ def test_nothing_of_an_opted_out_repository_remains(copy, tmp_path: Path) -> Non
         rows = pq.read_table(path, partitioning=None).to_pylist()
         copies |= {row["blob_id"] for row in rows if row["repo_name"] not in names}
 
-    done = opt_out_replay.replay(run, OptOut(frozenset(names)))
+    done = opt_out_replay.replay(run, OptOut(frozenset({*names, "nobody/at-all"})))
 
+    assert done.unmatched == ["nobody/at-all"]
     assert sum(done.tokens.values()) > 0 and done.rows["08_formatting_and_mixture/documents"] >= len(names)
     quoted = re.compile("|".join(re.escape(line) for line in sorted(lines)))
     for path in tables(run):
@@ -162,7 +163,7 @@ def test_nothing_of_an_opted_out_repository_remains(copy, tmp_path: Path) -> Non
         assert str(state.problem(stage, run)).startswith(("was made from another ", "stands on "))
     for stage in ("15_code_generation", "16_infilling_and_repositories", "17_attribution"):
         assert not run.stage(stage).exists(), "samples and indices quote the data"
-    assert OptOut.read(run.path / RUN_FILE).names == names
+    assert OptOut.read(run.path / RUN_FILE).names == names | {"nobody/at-all"}
 
 
 def text_of(tokenizer: Tokenizer, stream: np.ndarray, lines: set[str]) -> int:

@@ -1,11 +1,13 @@
 """Near-duplicates on a Ray cluster of two nodes, with a worker killed in every step: the same bytes."""
 
+import json
 import os
 import signal
 from pathlib import Path
 
 import pytest
 
+from sc2lib import cli
 from sc2lib.dedup.engine import deduplicate
 from sc2lib.dedup.options import DedupOptions
 from sc2lib.workflow.executors import executor
@@ -59,3 +61,29 @@ def test_a_killed_worker_on_two_nodes_changes_nothing(tmp_path, address, monkeyp
     assert len(list((tmp_path / "marks").glob("done-*"))) == 6
     assert again.removals.equals(alone.removals) and alone.removals.num_rows > 20
     assert files_of(tmp_path / "ray") == files_of(tmp_path / "alone")
+
+
+def test_the_command_writes_the_same_files_on_ray(tmp_path, address, monkeypatch, capsys):
+    source, bad = tmp_path / "a.jsonl", tmp_path / "bad.jsonl"
+    source.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts()[:40]))
+    bad.write_text('{"text": "a"}\n{"text": 1}\n')
+    monkeypatch.setattr("sc2lib.dedup.inputs.PIECE_BYTES", source.stat().st_size // 4)
+    monkeypatch.setenv("RAY_ADDRESS", address)
+
+    def dedup(path, where):
+        call = ["dedup", path, "--out", tmp_path / where, "--index", tmp_path / f"{where}-index", "--workers", "1"]
+        return cli.main([*map(str, call), "--executor", where.split("-")[0]])
+
+    assert dedup(source, "local") == 0
+    try:
+        assert dedup(source, "ray") == 0
+        assert len([node for node in ray.nodes() if node["Alive"]]) == 2
+        assert dedup(bad, "ray-bad") == 1
+    finally:
+        ray.shutdown()
+    assert "bad.jsonl, line 2, has a 'text' that is a number" in capsys.readouterr().err
+    results = [path for path in sorted((tmp_path / "local").rglob("*.*")) if path.is_file()]
+    assert sum(path.suffix in (".jsonl", ".parquet") for path in results) >= 10  # four pieces twice, and two tables
+    for path in results:
+        again = tmp_path / "ray" / path.relative_to(tmp_path / "local")
+        assert path.name == ".lock" or again.read_bytes() == path.read_bytes()

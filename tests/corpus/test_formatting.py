@@ -1,4 +1,4 @@
-"""Repository context: the templates of the sheet, whatever the order of the files."""
+"""Repository context: the paper's templates, whatever the order of the files."""
 
 import pytest
 from hypothesis import given

@@ -137,6 +137,11 @@ def test_the_first_published_folders_of_texts(tmp_path):
     assert found_in(tmp_path) == [PASSAGES[4], PASSAGES[7], inserted]
 
 
+def test_a_field_that_is_null_is_an_empty_passage(tmp_path):
+    (tmp_path / "ds1000.jsonl").write_text('{"prompt": null}\n{"prompt": "A:"}\n')
+    assert [text for _, _, text in found_in(tmp_path)] == ["", "A:"]
+
+
 @pytest.mark.parametrize("name", ["gsm8k/main/test-0.parquet", "grade_school_math/data/test.jsonl"])
 def test_the_same_questions_in_another_form_are_not_counted_again(tmp_path, name):
     """GSM8K has a Socratic form with the same questions, the hub's MBPP a sanitized one with some of the same tasks."""
@@ -163,7 +168,11 @@ def test_a_line_separator_inside_a_string_is_no_end_of_line(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [('{"question"\n', "line 1 is no JSON"), ('{"answer": 1}\n', "row 1, is no row of GSM8K: no field")],
+    [
+        ('{"question"\n', "line 1 is no JSON"),
+        ('{"answer": 1}\n', "row 1, is no row of GSM8K: no field"),
+        ('{"question": 5}\n', "row 1, is no row of GSM8K: its question is of type int, not"),
+    ],
 )
 def test_a_broken_file_is_named(tmp_path, content, message):
     (tmp_path / "gsm8k_test.jsonl").write_text(content)

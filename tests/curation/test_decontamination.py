@@ -16,6 +16,7 @@ from sc2lib.curation.decontamination import (
     naive_find,
     normalise,
     share_by_length,
+    skipped_passages,
 )
 from sc2lib.curation.overlaps import OVERLAPS
 from sc2lib.errors import InputError
@@ -111,6 +112,28 @@ def test_a_shard_loses_the_files_that_match(tmp_path):
         "HumanEval/13 canonical_solution, GSM8K/0 question",
     ]
     assert decontaminate(contents, files)[0].num_rows == 2
+
+
+def test_passages_that_say_nothing_are_skipped_and_told(tmp_path):
+    """An empty question would be in every file, a solution "x" in nearly every one."""
+    questions = ["How many ducks has Janet?", "", " \n", None, "How many?"]
+    apps = [{"problem_id": number, "question": question} for number, question in enumerate(questions)]
+    (tmp_path / "apps_test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in apps))
+    (tmp_path / "mbpp.jsonl").write_text(json.dumps({"task_id": 11, "text": "Write a function.", "code": "x"}))
+    finder, skipped = default_finder(str(tmp_path)), skipped_passages(str(tmp_path))
+    given = [passage for passage in finder.passages if passage.benchmark != "HumanEval"]
+    assert [(passage.task_id, passage.part) for passage in given] == [("MBPP/11", "docstring"), ("APPS/0", "question")]
+    assert [passage.task_id for passage in skipped] == ["MBPP/11", "APPS/1", "APPS/2", "APPS/3", "APPS/4"]
+    assert finder.find("import os\nx = 1\n") == []
+    assert skipped_passages() == ()
+    assert set(human_eval_passages()) <= set(finder.passages)
+
+
+def test_benchmarks_that_were_edited_are_read_again(tmp_path):
+    path = tmp_path / "gsm8k_test.jsonl"
+    for question in ("Janet has sixteen ducks.", "A robe takes two bolts."):
+        path.write_text(json.dumps({"question": question}))
+        assert [match.passage.text for match in default_finder(str(tmp_path)).find(question)] == [question]
 
 
 def test_parts_of_a_passage_are_reported_and_leave_only_if_asked():

@@ -1,17 +1,19 @@
 """The whole of deduplication against brute force, for every cut, order and interruption."""
 
 import hashlib
+import random
 import shutil
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from sc2lib.dedup import join
+from sc2lib.dedup import join, leaders
 from sc2lib.dedup.candidates import Pairs
 from sc2lib.dedup.clusters import keeper_order, leader_clusters
-from sc2lib.dedup.engine import clusters_of_piece, deduplicate, pairs_of
+from sc2lib.dedup.engine import clusters_of_piece, deduplicate, pairs_by_part, pairs_of
+from sc2lib.dedup.leaders import REMOVALS
 from sc2lib.dedup.options import DedupOptions
 from sc2lib.dedup.shingles import jaccard, naive_shingles
 from tests.dedup.corpus import pieces_of, serial, texts
@@ -74,6 +76,50 @@ def test_many_ranges_and_merges_lead_to_the_same_result(tmp_path, expected, monk
     monkeypatch.setattr("sc2lib.dedup.engine.FOREST_LINKS", 10)
     assert removals(tmp_path) == expected
     assert len(list((tmp_path / "forests").glob("2-*"))) >= 1
+
+
+def test_rounds_of_moving_lead_to_the_same_result(tmp_path, expected, monkeypatch):
+    monkeypatch.setattr("sc2lib.dedup.exchange.FAN", 3)
+    monkeypatch.setattr("sc2lib.dedup.engine.RANGE_KEYS", 500)
+    assert removals(tmp_path, count=20) == expected
+    for name in ("keys", "moved"):
+        assert list((tmp_path / name).glob("2-*"))  # a second round
+
+
+def template_texts():
+    """Pages made from one template, and copies of some that differ in more words than others."""
+    shared, rng = [f"s{word}" for word in range(130)], random.Random(3)
+    pages = [[*shared, *(f"p{page}w{word}" for word in range(36))] for page in range(700)]
+    copies = [
+        [*page[: -rng.choice([3, 10, 20])], *(f"c{number}w{word}" for word in range(9))]
+        for number, page in enumerate(pages[:99])
+    ]
+    return [" ".join(page) for page in [*pages, *copies]]
+
+
+def test_what_a_crowded_family_loses_does_not_depend_on_the_cut(tmp_path, monkeypatch):
+    monkeypatch.setattr(leaders, "compiled_walk", partial(leaders.compiled_walk, met=64, compared=8))
+    contents = template_texts()
+    found = []
+    for count, order in ((1, 0), (6, 1)):
+        pieces = pieces_of(contents, count, order)
+        result = deduplicate(pieces, tmp_path / str(count), DedupOptions(), serial)
+        found.append((sorted(map(str, result.removals.select(REMOVALS.names[1:4]).to_pylist())), result.unsure))
+    assert found[0] == found[1]
+    gone, unsure = found[0]
+    assert len(gone) > 60 and unsure > 300
+
+
+def test_parts_of_pairs_are_the_pairs(tmp_path, monkeypatch):
+    removals(tmp_path)
+    whole = pairs_of(tmp_path)
+    assert [part.equals(whole) for part in pairs_by_part(tmp_path)] == [True]
+    monkeypatch.setattr("sc2lib.dedup.engine.PART_PAIRS", 5)
+    parts = list(pairs_by_part(tmp_path))
+    assert len(parts) > 3
+    order = [("blob_id_a", "ascending"), ("blob_id_b", "ascending")]
+    assert all(part.sort_by(order).equals(part) for part in parts)
+    assert pa.concat_tables(parts).sort_by(order).equals(whole)
 
 
 def test_texts_too_short_for_a_shingle_leave_only_for_an_exact_copy(tmp_path):
@@ -141,8 +187,8 @@ def test_the_paper_mode_chains_and_loses_short_files(tmp_path):
             assert row["jaccard"] == jaccard(shingles[row["blob_id"]], shingles[row["cluster_id"]])
 
 
-def test_every_comparison_is_kept(tmp_path, expected):
-    removals(tmp_path)
+def test_pairs_that_reach_the_threshold_are_kept_and_all_comparisons_are_counted(tmp_path, expected):
+    result = deduplicate(pieces_of(texts()), tmp_path, MANY_BANDS, serial)
     shingles = shingles_by_name()
     pairs = pairs_of(tmp_path).to_pylist()
     assert {(row["blob_id_b"], row["blob_id_a"], row["jaccard"]) for row in pairs} >= {
@@ -150,7 +196,10 @@ def test_every_comparison_is_kept(tmp_path, expected):
     }
     for row in pairs:
         a, b = shingles[row["blob_id_a"]], shingles[row["blob_id_b"]]
-        assert row["jaccard"] == jaccard(a, b)
+        assert row["jaccard"] == jaccard(a, b) >= MANY_BANDS.threshold
+    assert result.histogram[1].sum() == len(pairs)
+    assert result.histogram[0].sum() > 10
+    assert result.unsure == 0
 
 
 def test_clusters_name_every_file_of_a_piece(tmp_path, expected):
@@ -167,3 +216,4 @@ def test_clusters_name_every_file_of_a_piece(tmp_path, expected):
 def test_an_empty_corpus_has_no_duplicates(tmp_path):
     pieces = [piece.__class__((), (), (), ()) for piece in pieces_of(["one"])]
     assert deduplicate(pieces, tmp_path, MANY_BANDS, serial).removals.num_rows == 0
+    assert [part.num_rows for part in pairs_by_part(tmp_path)] == [0]

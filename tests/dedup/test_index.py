@@ -1,5 +1,7 @@
 """An index of an earlier crawl, asked by a later run of the book: read only, and only with the same options."""
 
+import json
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -45,6 +47,15 @@ def test_an_index_that_is_missing_or_of_other_options_is_refused(tmp_path, index
         crawls_of(index, DedupOptions(scope="language"))
     with pytest.raises(ParameterError, match="verified"):
         crawls_of(index, DedupOptions(mode="paper"))
+
+
+def test_an_index_whose_words_were_cut_otherwise_is_refused(tmp_path, index):
+    known = json.loads((index / "index.json").read_text())
+    version = known.pop("words_version")
+    for older in (known, known | {"words_version": version - 1}):
+        (tmp_path / "index.json").write_text(json.dumps(older))
+        with pytest.raises(ParameterError, match="was made with words_version"):
+            crawls_of(tmp_path, DedupOptions())
 
 
 def test_a_keeper_of_an_earlier_crawl_is_no_pair_to_show():

@@ -1,3 +1,4 @@
+import numpy as np
 import pyarrow as pa
 
 from sc2lib.dedup.engine import Result
@@ -6,13 +7,13 @@ from sc2lib.dedup.pictures import Outcome, cluster_sizes, outcome
 
 
 def result_of(*removals):
-    columns = zip(*removals) if removals else ((), (), (), ())
+    columns = zip(*removals) if removals else ((), (), (), (), ())
     table = pa.table([pa.array(column, field.type) for column, field in zip(columns, REMOVALS)], schema=REMOVALS)
-    return Result(5, 0, 5, (0, 5), table)
+    return Result(5, 0, 5, (0, 5), table, np.zeros((2, 50), int), unsure=0)
 
 
 def test_a_rule_is_judged_by_the_similarity_to_the_keeper():
-    found = result_of((1, "b", "a", 0.75), (2, "c", "a", 0.25), (4, "e", "d", 0.7))
+    found = result_of((1, "b", "a", 0.75, 0), (2, "c", "a", 0.25, 0), (4, "e", "d", 0.7, 3))
     assert cluster_sizes(found).tolist() == [3, 2]
     assert outcome(found, {"b": 40, "c": 50, "e": 7}, 0.7) == Outcome(3, 97, 3, 1, 0.25)
 

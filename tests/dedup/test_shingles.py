@@ -33,8 +33,11 @@ def test_words_are_runs_of_word_characters_in_lower_case():
     }
 
 
-def test_words_of_another_script_stay_whole():
-    assert naive_shingles("größe = 数据_1", 2) == {("größe".encode(), "数据_1".encode())}
+def test_words_of_another_script_count():
+    assert naive_shingles("größe = 数据_1", 3) == {
+        ("größe".encode(), "数".encode(), "据".encode()),
+        ("数".encode(), "据".encode(), b"_1"),
+    }
 
 
 @given(st.text(st.characters(codec="ascii"), max_size=80))

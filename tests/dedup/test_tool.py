@@ -2,7 +2,11 @@
 
 import gzip
 import json
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -118,8 +122,8 @@ def test_an_interrupted_request_ends_with_the_same_bytes(tmp_path, whole, monkey
         ("a.parquet", b"PAR1 and nothing more", "a.parquet cannot be read as Parquet"),
         ("a.jsonl", b'{"text": "one"}\n{"text": \n', "a.jsonl, line 2, is not JSON"),
         ("a.jsonl", b'{"text": "one"}\n["two"]\n', "a.jsonl, line 2, is no JSON object"),
-        ("a.jsonl", b'{"text": 1}\n', "is int64, not text"),
-        ("a.jsonl", b'{"text": "a"}\n{"text": 1}\n', "differ in type"),
+        ("a.jsonl", b'{"text": 1}\n', "line 1, has a 'text' that is a number, not text"),
+        ("a.jsonl", b'{"text": "a"}\n{"text": 1}\n', "a.jsonl, line 2, has a 'text' that is a number"),
         ("a.jsonl.gz", gzip.compress(b'{"text": "one"}\n' * 999)[:-30], "a.jsonl.gz"),
         ("a.jsonl", b'{"words": "one"}\n', "--text; it has words"),
     ],
@@ -135,13 +139,83 @@ def test_impossible_requests_are_refused(tmp_path, capsys):
     for arguments, words in [
         ((tmp_path / "none", "--out", tmp_path / "o"), "does not exist; give files that end in .parquet"),
         ((source, "--out", tmp_path / "o", "--threshold", "0"), "not above 0"),
+        ((source, "--out", tmp_path / "o", "--bands", "0"), "bands 0 is not at least 1"),
+        ((source, "--out", tmp_path / "o", "--threshold", "0.5", "--rows", "0"), "rows 0 is not at least 1"),
         ((source, "--out", tmp_path / "o", "--text", "cotent"), "no column 'cotent'; it has content"),
-        ((source, "--out", tmp_path), "another folder"),
+        ((source, "--out", tmp_path / "o", "--crawl", "may"), "give the index with --index"),
+        ((source, "--out", tmp_path), "lies in"),
+        ((source, "--out", source), "another folder"),
+        ((source, "--out", write_lines(tmp_path / "b.jsonl", "b")), "is a file"),
+        ((source, "--out", tmp_path / "b.jsonl" / "o"), "Not a directory"),
         ((source, "--out", tmp_path / "o", "--mode", "paper", "--index", tmp_path / "i"), "verified"),
         ((source, "--out", tmp_path / "o", "--index", tmp_path), "not empty"),
+        ((source, "--out", tmp_path / "o", "--index", source), "is a file"),
     ]:
         assert dedup(*arguments) in (1, 2)
         assert words in capsys.readouterr().err
+    assert cli.main(["dedup", source, "--out", str(tmp_path / "o"), "--workers", "-3"]) == 2
+    assert "--workers -3 is negative" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 1 << 25])
+def test_who_stays_does_not_depend_on_a_value_elsewhere(tmp_path, capsys, monkeypatch, piece_bytes):
+    """The copy with more stars stays, whichever rows share a piece with the one whose stars cannot be read."""
+    monkeypatch.setattr(inputs, "PIECE_BYTES", piece_bytes)
+    copy, other = CORPUS[9] + "\n", CORPUS[50]
+    rows = [(CORPUS[9], "1"), (copy, "100"), (other, "n/a")]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": t, "star_events_count": s}) + "\n" for t, s in rows))
+    assert dedup(tmp_path / "a.jsonl", "--out", tmp_path / "out") == 0
+    assert "star_events_count (1 of 3 values cannot be read" in capsys.readouterr().out
+    lines = [line for part in sorted((tmp_path / "out" / "kept").iterdir()) for line in part.read_text().splitlines()]
+    assert [json.loads(line)["text"] for line in lines] == [copy, other]
+
+
+def test_broken_lines_are_left_out_if_asked_and_counted(tmp_path, capsys):
+    source = Path(write_lines(tmp_path / "a.jsonl", CORPUS[:5]))
+    whole = source.read_bytes()
+    source.write_bytes(b'{"text": "hunter2\n' + whole + b"[1]\n")
+    assert dedup(source, "--out", tmp_path / "out") == 1
+    assert "line 1, is not JSON" in capsys.readouterr().err
+    assert dedup(source, "--out", tmp_path / "out", "--on-bad-line", "skip") == 0
+    said = capsys.readouterr().out
+    assert "2 broken lines are left out; the first: " in said and "hunter2" not in said
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert (report["bad_lines"], report["files"]) == (2, 5)
+    kept = (tmp_path / "out" / "kept" / "part-00000.jsonl").read_bytes().splitlines()
+    assert kept and set(kept) <= set(whole.splitlines())
+    ids = pq.read_table(tmp_path / "out" / "clusters", partitioning=None)["id"].to_pylist()
+    assert ids == [f"a.jsonl#{number}" for number in range(1, 6)]
+
+
+def test_a_folder_that_sc2_did_not_make_is_left_as_it_is(tmp_path, capsys):
+    source = write_parquet(tmp_path / "a.parquet", CORPUS[:3])
+    mine = {"work/notes.txt": "1", "kept/mine.txt": "2", "report.json": "{}"}
+    for name, text in mine.items():
+        (tmp_path / "proj" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "proj" / name).write_text(text)
+    assert dedup(source, "--out", tmp_path / "proj") == 1
+    assert "sc2 dedup did not make it" in capsys.readouterr().err
+    found = {str(path.relative_to(tmp_path / "proj")) for path in (tmp_path / "proj").rglob("*") if path.is_file()}
+    assert found == set(mine)
+    assert all((tmp_path / "proj" / name).read_text() == text for name, text in mine.items())
+
+
+def test_another_request_replaces_the_results_and_nothing_beside_them(tmp_path):
+    both, one = (
+        write_parquet(tmp_path / name, CORPUS[:number]) for name, number in (("a.parquet", 9), ("b.parquet", 2))
+    )
+    assert dedup(both, one, "--out", tmp_path / "out") == 0
+    (tmp_path / "out" / "kept" / "mine.txt").write_text("mine")
+    assert dedup(one, "--out", tmp_path / "out") == 0
+    assert sorted(path.name for path in (tmp_path / "out" / "kept").iterdir()) == ["mine.txt", "part-00000.parquet"]
+    assert sorted(path.name for path in (tmp_path / "out" / ".sc2-dedup").iterdir()) == [".lock"]
+
+
+def test_results_inside_the_input_are_no_input(tmp_path):
+    write_parquet(tmp_path / "in.parquet", CORPUS[:9], number=range(9))
+    for threshold in ("0.7", "0.8"):  # the second request finds the results of the first
+        assert dedup(tmp_path, "--out", tmp_path / "clean", "--threshold", threshold) == 0
+    assert json.loads((tmp_path / "clean" / "report.json").read_text())["files"] == 9
 
 
 def test_a_second_crawl_is_compared_with_the_first_without_reading_it(tmp_path):
@@ -179,6 +253,103 @@ def test_a_crawl_is_remembered_once_and_repeats_its_result(tmp_path):
     for one, two in (("x", "y"), ("xb", "yb")):
         assert kept_texts(tmp_path / one) == kept_texts(tmp_path / two)
     assert not set(kept_texts(tmp_path / "xb")) & set(CORPUS[10:20])
+
+
+def test_a_crawl_is_the_same_wherever_its_files_lie(tmp_path):
+    """Moved, touched, renamed or packed, a crawl is not taken for a later copy of itself."""
+    (tmp_path / "crawl").mkdir()
+    source = Path(write_lines(tmp_path / "crawl" / "c.jsonl", CORPUS[:20]))
+    assert dedup(tmp_path / "crawl", "--out", tmp_path / "0", "--index", tmp_path / "index") == 0
+    kept = (tmp_path / "0" / "kept" / "part-00000.jsonl").read_bytes()
+    os.utime(source, (1, 1))
+    assert dedup(tmp_path / "crawl", "--out", tmp_path / "1", "--index", tmp_path / "index") == 0
+    (tmp_path / "crawl").rename(tmp_path / "moved")
+    assert dedup(tmp_path / "moved", "--out", tmp_path / "2", "--index", tmp_path / "index") == 0
+    (tmp_path / "moved" / "d.jsonl.gz").write_bytes(gzip.compress((tmp_path / "moved" / "c.jsonl").read_bytes()))
+    (tmp_path / "moved" / "c.jsonl").unlink()
+    assert dedup(tmp_path / "moved", "--out", tmp_path / "3", "--index", tmp_path / "index") == 0
+    for number in "123":
+        assert (tmp_path / number / "kept" / "part-00000.jsonl").read_bytes() == kept
+    assert len(list((tmp_path / "index").glob("crawl-*"))) == 1
+
+
+def test_a_crawl_that_leaves_for_an_earlier_one_is_questioned(tmp_path, capsys):
+    index = tmp_path / "index"
+    once = write_parquet(tmp_path / "a.parquet", CORPUS[:20])
+    again = write_parquet(tmp_path / "b.parquet", CORPUS[:20], crawled=[2] * 20)
+    assert dedup(once, "--out", tmp_path / "1", "--index", index, "--crawl", "may") == 0
+    assert "again?" not in capsys.readouterr().out
+    assert dedup(again, "--out", tmp_path / "2", "--index", index) == 0
+    assert "20 of 20 rows leave for rows of the crawl 'may'" in capsys.readouterr().out
+    removed = pq.read_table(tmp_path / "2" / "removed.parquet")
+    assert removed["crawl"].to_pylist() == ["may"] * 20
+    assert set(pq.read_table(tmp_path / "1" / "removed.parquet")["crawl"].to_pylist()) <= {None}
+
+
+def test_the_name_of_a_crawl_is_given_once(tmp_path, capsys):
+    index = tmp_path / "index"
+    one, two = (
+        write_parquet(tmp_path / name, texts) for name, texts in (("1.parquet", CORPUS[:9]), ("2.parquet", CORPUS[9:]))
+    )
+    for name, words in (("no name", "is no name"), ("../up", "is no name")):
+        assert dedup(one, "--out", tmp_path / "o", "--index", index, "--crawl", name) == 2
+        assert words in capsys.readouterr().err
+    for out in ("a", "b"):
+        assert dedup(one, "--out", tmp_path / out, "--index", index, "--crawl", "may") == 0
+    assert kept_texts(tmp_path / "a") == kept_texts(tmp_path / "b")
+    assert dedup(two, "--out", tmp_path / "c", "--index", index, "--crawl", "may") == 2
+    assert "--drop may" in capsys.readouterr().err
+
+
+def test_a_dropped_crawl_takes_no_more_rows_with_it(tmp_path, capsys):
+    index = tmp_path / "index"
+    one = write_parquet(tmp_path / "1.parquet", CORPUS[:20])
+    two = write_parquet(tmp_path / "2.parquet", CORPUS[10:30])
+    assert dedup(one, "--out", tmp_path / "a", "--index", index, "--crawl", "may") == 0
+    assert dedup(two, "--out", tmp_path / "b", "--index", index, "--crawl", "june") == 0
+    capsys.readouterr()
+    assert cli.main(["dedup-index", str(index)]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["may", "june"]
+    assert cli.main(["dedup-index", str(index), "--drop", "july"]) == 2
+    assert "it holds may, june" in capsys.readouterr().err
+    assert cli.main(["dedup-index", str(index), "--drop", "may"]) == 0
+    assert dedup(two, "--out", tmp_path / "b", "--index", index, "--crawl", "june") == 0
+    assert dedup(two, "--out", tmp_path / "c") == 0
+    assert kept_texts(tmp_path / "b") == kept_texts(tmp_path / "c")
+    assert cli.main(["dedup-index", str(tmp_path)]) == 1
+    # What stayed this time is what the index now holds.
+    assert dedup(one, "--out", tmp_path / "a", "--index", index) == 0
+    assert not set(kept_texts(tmp_path / "a")) & set(CORPUS[10:20])
+
+
+def test_a_second_crawl_waits_for_the_index(tmp_path, capsys):
+    source = write_parquet(tmp_path / "a.parquet", CORPUS[:5])
+    hold = "import sys; from pathlib import Path; from sc2lib.workflow.lock import RunLock\n"
+    hold += "lock = RunLock(Path(sys.argv[1])); lock.acquire(); print('held', flush=True); sys.stdin.read()"
+    index = tmp_path / "index"
+    command = [sys.executable, "-c", hold, str(index)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        assert dedup(source, "--out", tmp_path / "o", "--index", index) == 1
+        assert f"index is in use by process {holder.pid}" in capsys.readouterr().err
+        holder.stdin.close()
+    assert dedup(source, "--out", tmp_path / "o", "--index", index) == 0
+
+
+def test_a_lower_threshold_finds_its_pairs(tmp_path, capsys):
+    """Of a hundred pairs at 0.51, the bands of 0.7 compare 13; those of 0.5 miss two."""
+    rows = []
+    for pair in range(100):
+        own = [[f"p{pair}{side}{word}" for word in range(95)] for side in "ab"]
+        shared = [f"p{pair}s{word}" for word in range(205)]
+        rows += [" ".join(shared + own[0]), " ".join(shared + own[1])]
+    source = write_lines(tmp_path / "a.jsonl", rows)
+    assert 0.5 < jaccard(naive_shingles(rows[0]), naive_shingles(rows[1])) < 0.52
+    assert dedup(source, "--out", tmp_path / "out", "--threshold", "0.5") == 0
+    assert "64 bands of 4: of the pairs at a similarity of 0.5, 98.4% are expected" in capsys.readouterr().out
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["removed"] >= 90
+    assert dedup(source, "--out", tmp_path / "few", "--threshold", "0.5", "--bands", "32", "--rows", "8") == 0
+    assert json.loads((tmp_path / "few" / "report.json").read_text())["removed"] < 40
 
 
 def test_an_index_of_other_options_is_refused(tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""Notebooks: against jupytext and nbformat on real files, and the rules of the sheet one by one."""
+"""Notebooks: against jupytext and nbformat on real files, and the paper's rules one by one."""
 
 import json
 

@@ -1,12 +1,16 @@
+import functools
 import itertools
 import warnings
 
 import pytest
 import torch
+from torch.nn.attention.flex_attention import create_block_mask
 
 from sc2lib.errors import ParameterError, UnsupportedError
-from sc2lib.model.attention import AttentionPlan, attend, attend_cached, documents_of, products, visible
-from sc2lib.model.attention.masks import boundaries, first_visible, last_viewer
+from sc2lib.model.attention import BACKENDS, AttentionPlan, attend, attend_cached, documents_of, products, visible
+from sc2lib.model.attention import backends as computations
+from sc2lib.model.attention.masks import TILE, block_mask, boundaries, first_visible, flex_length, last_viewer
+from sc2lib.model.memory import peak_bytes
 
 HEADS, SIZE, WINDOW = 4, 16, 8
 ONE_DOCUMENT = torch.zeros(2, 9, dtype=torch.long)
@@ -132,6 +136,14 @@ def test_bfloat16_stays_near_fp32(window, documents):
     assert_same(low, results("naive", length, window, numbers), atol=5e-2, rtol=5e-2)
 
 
+@pytest.mark.parametrize("window", [None, WINDOW])
+@pytest.mark.parametrize("documents", [0, 3])
+def test_fp64_has_values_and_gradients_on_a_cpu(window, documents):
+    numbers = draw_documents(40, documents)
+    found = results("auto", 40, window, numbers, dtype=torch.float64)
+    assert_same(found, results("naive", 40, window, numbers), atol=2e-5, rtol=1e-4)
+
+
 @pytest.mark.parametrize("documents", [0, 4])
 @pytest.mark.parametrize("window", [None, 100])
 @torch.no_grad()
@@ -143,6 +155,61 @@ def test_flex_mask_equals_naive_on_cpu(window, documents):
         ours = attend(q, k, v, AttentionPlan.build(300, window, backend="flex", documents_BT=numbers))
     naive = attend(q, k, v, AttentionPlan.build(300, window, backend="naive", documents_BT=numbers))
     torch.testing.assert_close(ours, naive, atol=2e-5, rtol=1e-4)
+
+
+@pytest.fixture
+def compilations(monkeypatch):
+    """The kernel compiled for each shape as on a GPU, but to plain PyTorch; the list grows with every compilation."""
+    graphs, kernel = [], computations._flex_kernel.__wrapped__
+    compiled = functools.partial(torch.compile, backend=lambda graph, inputs: graphs.append(graph) or graph.forward)
+    monkeypatch.setattr(torch, "compile", compiled)
+    monkeypatch.setattr(computations, "_flex_kernel", functools.cache(lambda on_gpu: kernel(True)))
+    torch._dynamo.reset()
+    yield graphs
+    torch._dynamo.reset()
+
+
+@torch.no_grad()
+def test_flex_is_compiled_for_few_lengths_and_not_for_other_documents(compilations):
+    for length in (100, 128, 130, 146, 178, 210, 250, 256, 257, 500):
+        q, k, v = (x.detach() for x in draw(length, 2))
+        for documents in (draw_documents(length, count) for count in (2, 3)):
+            plans = [
+                AttentionPlan.build(length, 100, backend=name, documents_BT=documents) for name in ("flex", "naive")
+            ]
+            torch.testing.assert_close(*(attend(q, k, v, plan) for plan in plans), atol=2e-5, rtol=1e-4)
+    once = len(compilations)
+    attend(*draw(600, 2), AttentionPlan.build(600, 100, backend="flex", documents_BT=draw_documents(600, 2)))
+    assert once == 3 * (len(compilations) - once)  # 128, 256 and 512 tokens, then 1,024
+
+
+@torch.no_grad()
+def test_flex_beyond_its_compiled_shapes_is_refused_rather_than_unfused(compilations, monkeypatch):
+    monkeypatch.setattr(computations, "FLEX_SHAPES", 2)
+    for batch in (1, 2):
+        attend(*draw(9, 2, batch=batch), AttentionPlan.build(9, backend="flex"))
+    with pytest.raises(UnsupportedError, match=r"for 2 shapes .* \[3, 4, 128, 16\]; use batches of fewer sizes"):
+        attend(*draw(9, 2, batch=3), AttentionPlan.build(9, backend="flex"))
+
+
+@pytest.mark.parametrize("documents", [0, 1, 3, 40])
+@pytest.mark.parametrize("window", [None, 1, 100, 128, 129, 200, 256, 257])
+@pytest.mark.parametrize("length", [1, 127, 128, 129, 512, 1000])
+def test_tiles_read_off_the_intervals_are_those_of_pytorch(length, window, documents):
+    ours = block_mask(first_visible(length, window, draw_documents(length, documents)))
+    rows, sizes = len(ours.kv_num_blocks), ours.seq_lengths
+    assert sizes == (flex_length(length),) * 2 and rows == (2 if documents else 1)
+    theirs = create_block_mask(ours.mask_mod, rows, None, *sizes, device="cpu", BLOCK_SIZE=TILE)
+    assert torch.equal(ours.to_dense(), theirs.to_dense())
+    for name in ("kv_num_blocks", "kv_indices", "full_kv_num_blocks", "full_kv_indices"):
+        for one in (name, name.replace("kv", "q")):
+            assert torch.equal(getattr(ours, one), getattr(theirs, one)), one
+    assert ours.kv_num_blocks.dtype == ours.kv_indices.dtype == torch.int32
+
+
+def test_the_mask_of_flex_needs_no_matrix():
+    first = first_visible(8192, 1024, draw_documents(8192, 20))
+    assert peak_bytes(lambda: block_mask(first)) < 100 * first.numel()  # a matrix of booleans has 8,192 per query
 
 
 def test_a_window_of_w_shows_w_keys_in_rows_around_w():
@@ -169,6 +236,14 @@ def test_intervals_boundaries_and_last_viewers_are_those_of_the_definition(windo
 def test_the_end_of_text_token_closes_its_document():
     tokens = torch.tensor([[5, 6, 0, 7, 0, 0, 8], [0, 5, 5, 5, 5, 5, 0]])
     assert documents_of(tokens, end_of_text=0).tolist() == [[0, 0, 0, 1, 1, 2, 3], [0, 1, 1, 1, 1, 1, 1]]
+
+
+def test_a_document_begins_where_the_number_changes():
+    plans = [
+        AttentionPlan.build(5, backend="naive", documents_BT=torch.tensor([numbers]))
+        for numbers in ([0, 1, 0, 0, 1], [0, 1, 2, 2, 3])
+    ]
+    assert torch.equal(plans[0].mask, plans[1].mask)
 
 
 def test_varlen_is_handed_each_document_and_the_window_without_the_token_itself(monkeypatch):
@@ -219,6 +294,7 @@ def test_auto_takes_products_for_bf16_on_a_cpu_beyond_one_block():
     [
         ({"length": 9, "window": 8, "backend": "sdpa"}, "banded"),
         ({"length": 8, "window": 8, "backend": "banded"}, "use sdpa"),
+        ({"length": 9, "window": 8, "backend": "banded", "dtype": torch.float64}, "use masked"),
         ({"length": 9, "window": 8, "backend": "flex"}, "banded or sdpa"),
         ({"length": 9, "backend": "sdpa", "documents_BT": ONE_DOCUMENT}, "would drop the documents; use banded"),
         ({"length": 9, "backend": "varlen"}, "use banded or sdpa"),
@@ -244,6 +320,39 @@ def test_numbers_out_of_range_and_wrong_lengths_are_refused():
         attend(*draw(9, 2, batch=1), AttentionPlan.build(9, documents_BT=ONE_DOCUMENT))
     with pytest.raises(ParameterError, match="one plan per length"):
         attend(*draw(5, 2), AttentionPlan.build(6))
+
+
+# The shapes of q, of k and v, and what is wrong with them.
+STRANGERS = {
+    "fewer queries than keys": ([1, 2, 40, 16], 2 * [[1, 4, 40, 16]], "multiple of the key-value heads"),
+    "heads that do not divide": ([1, 5, 40, 16], 2 * [[1, 2, 40, 16]], "multiple of the key-value heads"),
+    "no keys": ([1, 4, 40, 16], 2 * [[1, 0, 40, 16]], "multiple of the key-value heads"),
+    "another batch": ([2, 4, 40, 16], 2 * [[1, 2, 40, 16]], "the queries their B and D"),
+    "longer values": ([1, 4, 40, 16], [[1, 2, 40, 16], [1, 2, 41, 16]], "must have one shape"),
+    "wider values": ([1, 4, 40, 16], [[1, 2, 40, 16], [1, 2, 40, 32]], "must have one shape"),
+    "wider keys and values": ([1, 4, 40, 16], 2 * [[1, 2, 40, 32]], "the queries their B and D"),
+    "no batch": ([4, 40, 16], 2 * [[2, 40, 16]], "must have one shape"),
+}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("queries", "others", "fault"), STRANGERS.values(), ids=STRANGERS)
+def test_tensors_that_do_not_belong_together_are_refused_before_a_kernel_sees_them(backend, queries, others, fault):
+    q, k, v = (torch.zeros(shape) for shape in (queries, *others))
+    with pytest.raises(ParameterError, match=fault) as error:
+        attend(q, k, v, AttentionPlan(40, None, backend))
+    assert all(str(list(x.shape)) in str(error.value) for x in (q, k, v))
+    with pytest.raises(ParameterError, match=fault):
+        attend_cached(q[..., -1:, :], k, v, torch.ones(1, 40, dtype=torch.bool))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_one_element_type_and_one_device_for_all_three(backend):
+    q, k, v = (x.detach() for x in draw(9, 2))
+    plan = AttentionPlan(9, None, backend)
+    for strangers in ((q, k.half(), v.half()), (q, k, v.double()), (q.to("meta"), k, v), (q, k, v.to("meta"))):
+        with pytest.raises(ParameterError, match="one element type and lie on one device"):
+            attend(*strangers, plan)
 
 
 @torch.no_grad()

@@ -1,7 +1,11 @@
+import math
+
 import pytest
 import torch
 
+from sc2lib.model.attention import AttentionPlan
 from sc2lib.model.attention_cost import AttentionCost, AttentionShape, exponent, measure, sweep
+from sc2lib.workflow import profiles
 
 SHAPE = AttentionShape(heads=2, kv_heads=1, head_size=16, window=32, dtype=torch.float32)
 
@@ -13,6 +17,20 @@ def test_naive_memory_is_quadratic_and_banded_at_most_linear():
         growth[backend] = long / short
     assert growth["naive"] == pytest.approx(4, rel=0.1)
     assert 1 < growth["banded"] < 2.1  # a part of it, the buffers of one block, does not grow
+
+
+@pytest.mark.parametrize("backend", ["banded", "products"])
+def test_bands_compute_a_number_of_scores_that_is_linear_in_the_length(backend):
+    costs = []
+    for length in (4096, 8192, 16_384, 32_768):
+        blocks = AttentionPlan.build(length, 1024, backend=backend).mask
+        lengths = [(band.queries.stop - band.queries.start, band.keys.stop - band.keys.start) for band in blocks]
+        costs.append(AttentionCost(backend, length, seconds=sum(map(math.prod, lengths)), peak_bytes=0))
+    assert 1 < exponent(costs, "seconds", len(costs)) < 1.15
+
+
+def test_the_profiles_for_a_computer_time_attention_up_to_32768_tokens():
+    assert [profiles.load(name)["attention_longest"] for name in ("laptop", "workstation")] == 2 * [32_768]
 
 
 def test_sweep_stops_before_the_limit():

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sc2lib.errors import UnsupportedError
+from sc2lib.errors import ParameterError, UnsupportedError
 from sc2lib.model.cache import KeyValueCache
 
 PROMPTS = (1, 7, 8, 9, 20)  # below, at and above the window of 8
@@ -62,3 +62,36 @@ def test_a_filled_cache_refuses_several_tokens(small, build):
     model(torch.zeros(1, 4, dtype=torch.long), cache)
     with pytest.raises(UnsupportedError, match="one token at a time"):
         model(torch.zeros(1, 2, dtype=torch.long), cache)
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [[0, 4], [4, 5], [-1, 4], [4], [4, 4, 4], [[4], [4]], [2.0, 4.0]],
+    ids=["none", "beyond the prompt", "negative", "one for two rows", "three for two rows", "a column", "fractions"],
+)
+@torch.no_grad()
+def test_lengths_are_one_whole_number_per_row_within_the_prompt(small, build, lengths):
+    model, cache = build(small), KeyValueCache(small, 40)
+    tokens = torch.zeros(2, 4, dtype=torch.long)
+    with pytest.raises(ParameterError, match="lengths must be 2 whole numbers from 1 to 4"):
+        model(tokens, cache, torch.tensor(lengths))
+    model(tokens, cache, torch.tensor([1, 4]))  # the refusal has left the cache empty
+    assert cache.lengths_B.tolist() == [1, 4]
+
+
+@torch.no_grad()
+def test_a_filled_cache_refuses_other_rows_and_lengths(small, build):
+    model, cache = build(small), KeyValueCache(small, 40)
+    model(torch.zeros(2, 4, dtype=torch.long), cache)
+    for rows, lengths in ((1, None), (3, None), (2, torch.tensor([1, 1]))):
+        with pytest.raises(ParameterError, match="each of its 2 rows"):
+            model(torch.zeros(rows, 1, dtype=torch.long), cache, lengths)
+
+
+@torch.no_grad()
+def test_documents_and_a_cache_exclude_each_other(small, build):
+    model, cache = build(small), KeyValueCache(small, 40)
+    for tokens in (torch.zeros(1, 4, dtype=torch.long), torch.zeros(1, 1, dtype=torch.long)):
+        with pytest.raises(UnsupportedError, match="does not keep documents apart"):
+            model.hidden(tokens, cache, documents_BT=torch.zeros_like(tokens))
+        model.hidden(tokens, cache)  # the first fills it

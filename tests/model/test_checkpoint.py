@@ -155,6 +155,18 @@ def test_weights_that_do_not_fit_are_named(saved):
         Starcoder2.from_pretrained(folder)
 
 
+def test_weights_of_another_kind_than_the_model_computes_with_are_named(saved):
+    _, folder = saved
+    tensors = load_file(folder / "model.safetensors")
+    save_file({**tensors, "model.norm.bias": torch.zeros(64, dtype=torch.int8)}, folder / "model.safetensors")
+    with pytest.raises(InputError, match=r"model\.norm\.bias holds torch.int8"):
+        Starcoder2.from_pretrained(folder)
+    save_file({**tensors, "model.norm.bias": torch.zeros(64).half()}, folder / "model.safetensors")
+    with pytest.raises(InputError, match=r"a mixture of torch\.float16, torch\.float32"):
+        Starcoder2.from_pretrained(folder)
+    assert Starcoder2.from_pretrained(folder, dtype=torch.float32).model.norm.bias.dtype == torch.float32
+
+
 def test_damaged_and_absent_files_are_named(saved):
     _, folder = saved
     weights = folder / "model.safetensors"
@@ -163,6 +175,9 @@ def test_damaged_and_absent_files_are_named(saved):
         Starcoder2.from_pretrained(folder)
     weights.unlink()
     with pytest.raises(InputError, match=r"model\.safetensors is missing"):
+        Starcoder2.from_pretrained(folder)
+    (folder / "config.json").write_text("[]")
+    with pytest.raises(InputError, match="not a JSON object"):
         Starcoder2.from_pretrained(folder)
     (folder / "config.json").write_text("{")
     with pytest.raises(InputError, match="not JSON"):

@@ -49,14 +49,14 @@ def test_a_second_copy_is_made_only_where_it_pays(small, build, monkeypatch):
     assert isinstance(decoder(model, 2, 100), PlainModel)
 
 
-def test_a_small_model_decodes_on_one_thread_and_gives_the_others_back(small, build, monkeypatch):
+def test_little_work_is_done_on_one_thread_which_gives_the_others_back(small, build, monkeypatch):
     model, before = build(small), torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        with fitting_threads(model):
+        with fitting_threads(model, rows=2):
             assert torch.get_num_threads() == 1
-        monkeypatch.setattr(decoding, "SMALL_PARAMETERS", 10)
-        with fitting_threads(model):
+        monkeypatch.setattr(decoding, "SHARED_WORK", 10)
+        with fitting_threads(model, rows=2):
             assert torch.get_num_threads() == 2
         assert torch.get_num_threads() == 2
     finally:

@@ -1,10 +1,11 @@
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import Starcoder2ForCausalLM
 
-from sc2lib.errors import ParameterError
+from sc2lib.errors import InputError, ParameterError
 from sc2lib.model.generation import continue_prompts, generate
 from sc2lib.model.parity import randomise
 from sc2lib.model.sampling import sample
@@ -97,7 +98,10 @@ def test_the_nucleus_of_a_flat_distribution_over_a_large_vocabulary():
         ({"prompts": [[1] * 100], "max_new_tokens": 29}, "beyond the model's 128"),
         ({"prompts": [[1]], "temperature": -1.0}, "temperature"),
         ({"prompts": [[1]], "top_p": 0.0}, "top_p"),
+        ({"prompts": [[1]], "temperature": 1e-38}, "temperature must be 0, or finite and at least"),
         ({"prompts": [[1]], "top_k": 0}, "top_k"),
+        ({"prompts": [[1]], "top_k": 2.5}, "top_k"),
+        ({"prompts": [[1]], "temperature": 1.0, "seed": -1}, "seed must be a whole number"),
         ({"prompts": [[1], [2, 300]]}, "prompt 1 has token 300, the model's vocabulary ends at 299"),
         ({"prompts": [[1]], "max_new_tokens": -1}, "at least 0"),
     ],
@@ -105,6 +109,24 @@ def test_the_nucleus_of_a_flat_distribution_over_a_large_vocabulary():
 def test_impossible_requests_are_refused(small, build, arguments, message):
     with pytest.raises(ParameterError, match=message):
         generate(build(small), **{"max_new_tokens": 4, **arguments})
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_weights_that_are_no_numbers_are_told(small, build, temperature):
+    model = build(small)
+    with torch.no_grad():
+        model.model.norm.weight[0] = torch.nan
+    with pytest.raises(InputError, match="not finite"):
+        generate(model, [[1, 2]], 4, temperature=temperature)
+
+
+def test_a_model_that_has_written_can_be_trained_on(small, build):
+    """What generation, in inference mode, keeps for later sequences of the same length must serve training."""
+    model = build(small.replace(sliding_window=16))
+    tokens = torch.arange(40)[None]
+    generate(model, tokens.tolist(), 4)
+    model.loss(tokens, tokens).backward()
+    assert model.model.embed_tokens.weight.grad.isfinite().all()
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -169,6 +191,7 @@ def test_every_row_can_have_a_seed_of_its_own(models, prompts):
     model, options = models[None], {"temperature": 1.0}
     whole = generate(model, prompts, NEW, seed=7, **options)
     assert generate(model, prompts[2:], NEW, seed=[(7, 2), (7, 3)], **options) == whole[2:]
+    assert generate(model, prompts, NEW, seed=np.int64(7), **options) == whole
     same = generate(model, [prompts[0]] * 3, NEW, seed=[1, 1, 2], **options)
     assert same[0] == same[1] != same[2]
     with pytest.raises(ParameterError, match="2 seeds for 4 prompts"):

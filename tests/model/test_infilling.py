@@ -48,6 +48,14 @@ def test_infill_writes_the_middle_up_to_a_stop_string(small, build, tokenizer):
     assert (cut.text, cut.ended) == (whole.text[: whole.text.index(stop)], "stop string")
 
 
+def test_an_end_beside_the_files_own_is_refused(small, build, tokenizer):
+    model = build(small.replace(vocab_size=600))
+    with pytest.raises(ParameterError, match="give stop_strings"):
+        infill(model, tokenizer, "a", "b", 4, stop_tokens=[3])
+    with pytest.raises(ParameterError, match=r"give \['def'\]"):
+        infill(model, tokenizer, "a", "b", 4, stop_strings="def")
+
+
 def test_a_foreign_tokenizer_is_refused(small, build, tokenizer):
     with pytest.raises(ParameterError, match=r"tokenizer\.json"):
         infill(build(small), tokenizer, "a", "b", 4)

@@ -1,4 +1,4 @@
-"""The special tokens against the sheet, and against the sentinels that other modules write."""
+"""The special tokens against the published list, and against the sentinels that other modules write."""
 
 import re
 from pathlib import Path

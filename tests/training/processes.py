@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -54,6 +55,17 @@ def ending_at(sample: int, end: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         TrainingSamples.__getitem__ = read  # type: ignore[method-assign]
+
+
+@contextmanager
+def full_disk_at(sample: int) -> Iterator[None]:
+    """No file grows beyond 4 KiB once a sample from `sample` on is read; a checkpoint is larger."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        with ending_at(sample, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))):
+            yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def _rank(config: TrainingConfig, rank: int, port: int, end: int | None) -> None:

@@ -1,6 +1,5 @@
 """Checkpoints of a real run, damaged in every way a disk can."""
 
-import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from sc2lib.errors import InputError, ParameterError, RunDirectoryError
 from sc2lib.training.checkpoints import differences
 from sc2lib.training.config import TrainingConfig
 from sc2lib.training.run import run
-from tests.training.processes import ending_at
+from tests.training.processes import full_disk_at
 from tests.training.test_run import results
 
 Make = Callable[..., TrainingConfig]
@@ -64,18 +63,10 @@ def test_another_shape_is_refused_by_name(configuration: Make) -> None:
 
 
 def test_a_full_disk_leaves_the_last_good_checkpoint(configuration: Make, tmp_path: Path) -> None:
-    """Files of at most 4 KiB from the loading of step 4 on; the checkpoint of step 4 is larger."""
     whole, full = (configuration(tmp_path / name, **SIZES) for name in ("whole", "full"))
     run(whole)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    try:
-        with (
-            ending_at(3 * 4 + 1, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))),
-            pytest.raises(RunDirectoryError, match=r"step-000000004.*free some space"),
-        ):
-            run(full)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with full_disk_at(3 * 4 + 1), pytest.raises(RunDirectoryError, match=r"step-000000004.*free some space"):
+        run(full)
     assert [path.name for path in (tmp_path / "full" / "checkpoints").iterdir()] == ["step-000000002"]
     run(full)
     assert results(full) == results(whole)

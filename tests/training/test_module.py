@@ -128,6 +128,7 @@ def test_the_seed_decides_the_weights(configuration: Make) -> None:
     assert not torch.equal(a["model.embed_tokens.weight"], c["model.embed_tokens.weight"])
 
 
-def test_a_vocabulary_smaller_than_the_tokenizers_is_refused(configuration: Make) -> None:
+@pytest.mark.parametrize("vocabulary", [256, 640])
+def test_a_vocabulary_other_than_the_tokenizers_is_refused(configuration: Make, vocabulary: int) -> None:
     with pytest.raises(ParameterError, match="set vocabulary_size to the tokenizer's"):
-        Pretraining(configuration(vocab_size=256))
+        Pretraining(configuration(vocab_size=vocabulary))

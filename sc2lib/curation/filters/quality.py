@@ -28,7 +28,8 @@ DATA_LANGUAGES = ("Text", "JSON", "YAML", "Web Ontology Language", "Graphviz (DO
 TEXT_STEMS = ("readme", "notes", "todo", "description", "cmakelists")
 # The rules are for source code. Notebooks have their own chapter, as in the paper.
 UNFILTERED_LANGUAGES = ("Jupyter Notebook",)
-# The first StarCoder's own rules, off by default; the share of letters is recalled, not verified.
+# The first StarCoder's own rules, off by default (bigcode-project/bigcode-dataset; the share of letters is that of the
+# last rows of its visual_inspection.csv).
 STARCODER_DATA_LANGUAGES = ("JSON", "YAML")
 STARCODER_CHARACTERS = (100, 5_000)
 STARCODER_ALPHA_FRACTION = 0.5

@@ -13,10 +13,11 @@ from importlib import resources
 from pathlib import Path
 
 from sc2lib.curation.licenses import dep5
-from sc2lib.curation.licenses.classification import SHORTEST_LICENSE, find_licenses, license_type
+from sc2lib.curation.licenses.classification import find_licenses, license_type
 from sc2lib.curation.licenses.words import words
 
 DEBIAN = Path("/usr/share/doc")
+SHORTEST_TEXT = 20  # words; a shorter stanza names its licence and does not hold it
 
 
 @dataclass
@@ -80,7 +81,7 @@ def with_dep5(paths: Iterable[Path], similarity: float, most: int = 300) -> Agre
     for path in paths:
         for name, text in dep5.stanzas(path.read_text(encoding="utf-8", errors="replace")):
             named, found = dep5.spdx(name), words(text)
-            if named is None or len(found) < SHORTEST_LICENSE or found.digest in seen:
+            if named is None or len(found) < SHORTEST_TEXT or found.digest in seen:
                 continue
             seen.add(found.digest)
             ours = {match.license for match in find_licenses(text, similarity)}

@@ -1,6 +1,6 @@
 """Licences: from a repository's licence files and metadata to one of three classes for each of its files.
 
-Reference sheet, section 1.5. The repository's own statement comes first (in the paper, GitHub's; here, package
+The order is the paper's (V). The repository's own statement comes first (in the paper, GitHub's; here, package
 metadata). Where there is none, the licences found in its licence files count, for every file below the folder that
 holds them. Permissive and unlicensed files are kept, all others removed.
 
@@ -14,19 +14,27 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 
-from license_expression import OR, LicenseWithExceptionSymbol, get_license_index
-
-from sc2lib.curation.licenses.names import NOASSERTION, data, mentions, parse, tags
+from sc2lib.curation.languages import language_by_name
+from sc2lib.curation.licenses.names import NOASSERTION, data, mentions, tags
 from sc2lib.curation.licenses.texts import Match, match_texts
 from sc2lib.curation.licenses.words import words
+from sc2lib.license_expressions import is_permissive, permissive_licenses
 
 PERMISSIVE_TYPE, NON_PERMISSIVE_TYPE, NO_LICENSE_TYPE = "permissive", "non_permissive", "no_license"
 TYPES = (PERMISSIVE_TYPE, NO_LICENSE_TYPE, NON_PERMISSIVE_TYPE)
 UNKNOWN = "LicenseRef-scancode-unknown"
 UNKNOWN_REFERENCE = "LicenseRef-scancode-unknown-license-reference"
-SHORTEST_LICENSE = 20  # words; a shorter file named LICENSE that names nothing known is no licence
+# What a file named LICENSE must hold besides copyright lines to be taken for a licence that nobody knows.
+FEWEST_WORDS = 3
+FEWEST_FOREIGN_LETTERS = 20  # of scripts other than Latin, whose words are not counted
+FOREIGN_LETTER = re.compile(r"[^\W\d_\x00-\u02ff]")
 LONGEST_POINTER = 1000  # characters; such a text that names other licence files says "see there"
-LICENSE_NAME = re.compile(r"\b(LICEN[SC]E|COPYING)[._-]\w+")
+POINTER = re.compile(
+    r"(?:\b|_)(?:LICEN[SC]E|COPYING)[._-]\w|/(?:LICEN[SC]E|COPYING)\b"
+    r"|\b(?:[Ss]ee|[Ii]n|by|to|file)\s+(?:the\s+)?(?:file\s+)?[\"'`*]*(?:LICEN[SC]E|COPYING)\b(?!\s+[A-Z])"
+    r"|(?i:\baccompanying\s+licen[sc]e|\bsame\s+(?:(?:terms|licen[sc]e)\s+)?as\b)"
+)
+A_PATH = re.compile(r"\s*[^\s:]+\s*")  # what a symbolic link becomes where there are none
 
 # The names of section 1.5, as the authors took them from go-license-detector.
 LICENSE_FILE = re.compile(
@@ -35,8 +43,10 @@ LICENSE_FILE = re.compile(
     r"|readme|guidelines)(|[-_. ].*)$",
     re.IGNORECASE,
 )
-# Names that promise a licence and nothing else: an unrecognised text in one of them is an unknown licence.
-LICENSE_PROPER = re.compile(r"^(un)?li[cs]en[cs]es?([-_. ](md|txt|rst|html?))?$|^copying([-_. ]\w*)?$", re.IGNORECASE)
+# Names that promise a licence and nothing else: an unrecognised text in one of them is an unknown licence. Programs
+# that deal with licences (`license.py`) and lists of them (`licenses.json`) are told apart by their extension.
+LICENSE_PROPER = re.compile(r"(?:(?:un)?li[cs]en[cs]es?|copying)(?:[-_. ].*)?", re.IGNORECASE)
+PROSE = {None, "AsciiDoc", "HTML", "Markdown", "Org", "Rich Text Format", "TeX", "Text", "reStructuredText"}
 # A wheel keeps the licence files of the whole distribution in this folder, not at the root.
 WHEEL_METADATA = re.compile(r"^/[^/]+\.(dist|egg)-info/(licenses/|license_files/)?")
 
@@ -68,13 +78,20 @@ def licenses_of_file(path: str, text: str, matches: Iterable[Match]) -> list[str
     """SPDX identifiers of the matches, sorted, each once.
 
     A file whose name promises a licence and which holds no known one yields UNKNOWN, or UNKNOWN_REFERENCE when it
-    only points to other files.
+    only points to other files; nothing, when there is no more in it than copyright lines or a word or two.
     """
     found = {match.license for match in matches}
-    if not found and LICENSE_PROPER.match(posixpath.basename(path)) and len(words(text)) >= SHORTEST_LICENSE:
-        points_elsewhere = len(text) < LONGEST_POINTER and LICENSE_NAME.search(text)
-        found.add(UNKNOWN_REFERENCE if points_elsewhere else UNKNOWN)
+    if not found and _is_proper(path) and not A_PATH.fullmatch(text):
+        if len(text) < LONGEST_POINTER and POINTER.search(text):
+            found.add(UNKNOWN_REFERENCE)
+        elif len(words(text)) >= FEWEST_WORDS or len(FOREIGN_LETTER.findall(text)) >= FEWEST_FOREIGN_LETTERS:
+            found.add(UNKNOWN)
     return sorted(found)
+
+
+def _is_proper(path: str) -> bool:
+    name = posixpath.basename(path)
+    return LICENSE_PROPER.fullmatch(name) is not None and language_by_name(name) in PROSE
 
 
 # docs: start-base-path
@@ -123,39 +140,7 @@ def license_type(repository_license: str | None, detected: Iterable[str]) -> str
 # docs: end-license-type
 
 
-def is_permissive(expression: str) -> bool:
-    """Whether a licence expression leaves a permissive choice: one branch of OR, every part of AND and WITH."""
-    parsed = parse(expression)
-    return parsed is not None and _permits(parsed)
-
-
-@cache
-def permissive_licenses() -> frozenset[str]:
-    """SPDX keys that ScanCode calls Permissive or Public Domain, and all that Blue Oak Council rates.
-
-    The paper's own file (appendix A.4) is not public; this is the same recipe with lists of 2025 and 2026.
-    """
-    scancode = {
-        key
-        for entry in get_license_index()
-        if entry["category"] in ("Permissive", "Public Domain")
-        for key in (entry["spdx_license_key"], *entry["other_spdx_license_keys"])
-        if key
-    }
-    return frozenset(scancode.union(*data()["blue_oak"].values()))
-
-
 @cache
 def neutral_licenses() -> frozenset[str]:
     """Amendments that do not change a licence's type (contributor agreements, disclaimers)."""
     return frozenset(data()["neutral"])
-
-
-def _permits(node: object) -> bool:
-    if isinstance(node, LicenseWithExceptionSymbol):
-        parts = (node.license_symbol.key, node.exception_symbol.key)
-        return all(part in permissive_licenses() for part in parts)
-    arguments = getattr(node, "args", ())
-    if arguments:
-        return (any if isinstance(node, OR) else all)(_permits(part) for part in arguments)
-    return getattr(node, "key", None) in permissive_licenses()

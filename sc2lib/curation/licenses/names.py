@@ -13,15 +13,17 @@ from itertools import islice
 from typing import Any
 
 import re2
-from license_expression import ExpressionError, Licensing, get_license_index, get_spdx_licensing
+from license_expression import get_license_index
 
 from sc2lib.curation.licenses.spdx import reference_addresses, reference_names
 from sc2lib.curation.licenses.texts import Match
+from sc2lib.license_expressions import licensing, parse
 
 NOASSERTION = "NOASSERTION"  # a licence is stated, but not one that is known
+UNKNOWN_SPDX = "LicenseRef-scancode-unknown-spdx"  # what ScanCode says of a tag's licence that it does not know
 
 # All patterns run on RE2, which reads every byte once, so that no file can stall them.
-SPDX_TAG = re2.compile(rb"SPDX-License-Identifier:[ \t]*([A-Za-z0-9.+() :-]+)")
+SPDX_TAG = re2.compile(rb"(?i)SPDX[- ]licen[sc]e[- ]identifier[ \t]*:[*\"'` \t]*([A-Za-z0-9(][A-Za-z0-9.+():/,_ \t-]*)")
 # "released under the terms of the Apache License, Version 2.0"; and a heading "License" with one short line below.
 MENTION = re2.compile(
     rb"(?i)\b(?:licen[sc]ed|released|distributed|available|provided|published|covered|made available)\s+"
@@ -48,6 +50,24 @@ DEBIAN_TEXT = re2.compile(rb"/usr/share/common-licenses/([A-Z][A-Za-z0-9.-]*[A-Z
 PUBLIC_DOMAIN = re2.compile(
     rb"(?i)\b(?:placed|released|put|dedicat(?:ed|es?))\b[^.;]{0,160}?\b(?:in|into|to)\s+the\s+public\s+domain"
 )
+# Notices that forbid. The word "proprietary" alone mostly speaks of other people's software, and a licence that permits
+# forbids something, too ("no commercial use of the name"), so each of these says what is forbidden.
+PROPRIETARY = re2.compile(
+    rb"(?i)\b(?:proprietary\W+(?:and\W+)?confidential|confidential\W+(?:and\W+)?proprietary"
+    rb"|(?:code|software|program|project)\W+is\W+proprietary"
+    rb"|unauthori[sz]ed\W+copying\W+of\W+this\W+(?:file|software|program|code|project|repository)"
+    rb"|non\W?commercial\W+(?:use|usage|purposes?)\W+only"
+    rb"|(?:only|free|available|licensed)\W+for\W+(?:personal\W+|academic\W+)?(?:and\W+|or\W+)?"
+    rb"non\W?commercial\W+(?:use|usage|purposes?)"
+    rb"|not\W+(?:licensed\W+|available\W+)?for\W+commercial\W+use|no\W+commercial\W+use[ \t]*[.;!\n]"
+    rb"|redistribution(?:\W+(?:and|or|use|modification|in|of|source|binary|forms?|with|without|the|this|software))*\W+"
+    rb"(?:is|are)\W+not\W+permitted|permission\W+is\W+hereby\W+not\W+granted"
+    rb"|may\W+not\W+(?:copy|modify|merge|publish|(?:re)?distribute|sublicense)\W+"
+    rb"(?:(?:or\W+)?(?:copy|modify|merge|publish|(?:re)?distribute|sublicense)\W+){1,9}(?:the|this|any|it)"
+    rb"(?:\W+\w+\W*\.|[^.;]{0,120}\Wwithout)"
+    rb"|all\W+rights\W+reserved\W+(?:no\W+(?:permission|licen[sc]e|part|rights?)|you\W+may\W+not|unauthori[sz]ed"
+    rb"|do\W+not\W+(?:use|copy|(?:re)?distribute)))(?:\b|\W|$)"
+)
 URL = re2.compile(rb"https?://([^\s<>()\[\]\"'`]+)")
 MOST_MENTIONS = 1000  # per pattern and file
 FILLER = {"the", "license", "licence", "software", "version", "v", "style", "terms", "open", "source", "for", "of"}
@@ -55,10 +75,14 @@ LONGEST_NAME = 9  # words
 
 
 def tags(text: str) -> list[Match]:
-    """Licences named by ``SPDX-License-Identifier`` tags, with their lines."""
+    """Licences named by ``SPDX-License-Identifier`` tags, with their lines.
+
+    A tag always says that there is a licence. One that is not on the list (``LicenseRef-Acme``), or an expression
+    that nobody can read, is UNKNOWN_SPDX.
+    """
     found = _Finder(text)
     for tag, line in found.all(SPDX_TAG):
-        for name in licenses_of(tag.strip(" -*/")) or ():
+        for name in _tagged(tag.strip(" \t-/.:,")):
             found.add(name, "tag", line)
     return found.matches
 
@@ -66,13 +90,16 @@ def tags(text: str) -> list[Match]:
 def mentions(text: str) -> list[Match]:
     """Licences that a text says it is under, names below a heading "License", or links to, in that order.
 
-    A text of a few words is taken for a name (``Apache 2.0`` is a whole LICENSE file in the wild).
+    A notice that forbids ("proprietary and confidential", "non-commercial use only") is a licence, too. A text of a
+    few words is taken for a name (``Apache 2.0`` is a whole LICENSE file in the wild).
     """
     found = _Finder(text)
     if len(text) < LONGEST_NAME * 10 and (name := resolve(text)):
         found.add(name, "name", 1)
     for _, line in found.all(PUBLIC_DOMAIN, group=0):
         found.add("LicenseRef-scancode-public-domain", "name", line)
+    for _, line in found.all(PROPRIETARY, group=0):
+        found.add("LicenseRef-scancode-proprietary-license", "name", line)
     notices = found.gnu_notices()
     for pattern in (MENTION, KEYED, HEADING):
         for phrase, line in found.all(pattern):
@@ -140,15 +167,17 @@ def licenses_of(expression: str) -> list[str] | None:
     parsed = parse(expression)
     if parsed is None:
         return None
-    return list(dict.fromkeys(symbol.key for symbol in _licensing().license_symbols(parsed, decompose=True)))
+    return list(dict.fromkeys(symbol.key for symbol in licensing().license_symbols(parsed, decompose=True)))
 
 
-def parse(expression: str) -> Any:
-    """A parsed licence expression with current SPDX keys (a ``license_expression`` node), or None."""
-    try:
-        return _licensing().parse(expression, validate=True)
-    except (ExpressionError, IndexError, AssertionError):  # the parser's own slips on "( )" and "( AND MIT"
-        return None
+def _tagged(expression: str) -> list[str]:
+    """The licences of a tag's expression, each once, with UNKNOWN_SPDX for those that are not known."""
+    parsed = parse(expression, validate=False)
+    if parsed is None:
+        return [UNKNOWN_SPDX]
+    unknown = set(licensing().unknown_license_keys(parsed))
+    symbols = licensing().license_symbols(parsed, decompose=True)
+    return list(dict.fromkeys(UNKNOWN_SPDX if symbol.key in unknown else symbol.key for symbol in symbols))
 
 
 def resolve(name: str) -> str | None:
@@ -173,11 +202,6 @@ def _words(name: str) -> tuple[str, ...]:
     words = re.findall(r"[a-z]+|\d+(?:\.\d+)*", name.lower())
     words = [re.sub(r"(\.0)+$", "", word) for word in words]
     return tuple(word for word in words if word not in FILLER)
-
-
-@cache
-def _licensing() -> Licensing:
-    return get_spdx_licensing()
 
 
 @cache
@@ -212,5 +236,5 @@ def _addresses() -> dict[str, str]:
 
 @cache
 def data() -> dict:
-    """The shipped table: Blue Oak's list, names that change no licence type, aliases."""
+    """The shipped table: names that change no licence type, aliases."""
     return json.loads(resources.files(__package__).joinpath("license_data.json").read_text(encoding="utf-8"))

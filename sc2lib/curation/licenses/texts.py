@@ -13,7 +13,7 @@ headers. A text is compared with all of them at once:
    them, each with its lines.
 
 Licences with one text for two identifiers (GPL-2.0-only, GPL-2.0-or-later) are reported as the first, as
-ScanCode does. Reference sheet, section 1.5.
+ScanCode does.
 """
 
 import heapq

@@ -8,16 +8,37 @@ from collections.abc import Iterator
 
 from sc2lib.curation.redaction.spans import Span, compile_linear
 
-EMAIL = compile_linear(r"[0-9A-Za-z][0-9A-Za-z._%+'-]*@(?:[0-9A-Za-z](?:[0-9A-Za-z-]*[0-9A-Za-z])?\.)+([A-Za-z]{2,24})")
+# Letters of the scripts that have capitals. Others run on without blanks: 「联系me@host.org」 has an address of ASCII.
+_LETTER = r"\p{Latin}\p{Greek}\p{Cyrillic}0-9"
+EMAIL = compile_linear(
+    rf"[{_LETTER}][{_LETTER}\p{{M}}._%+'-]*"
+    rf"@((?:[{_LETTER}](?:[{_LETTER}\p{{M}}-]*[{_LETTER}\p{{M}}])?\.)+)([\p{{Latin}}\p{{Greek}}\p{{Cyrillic}}]{{2,24}})"
+)
+_CHARACTER = compile_linear(rf"[{_LETTER}]")
 IPV4 = compile_linear(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 IPV6 = compile_linear(r"[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]{1,34}")  # 2000::/3 is all that is routed
 
-# What follows the last dot of decorators, matrix products and file names ("icon@2x.png"), never of an address.
+# What follows the last dot of decorators, matrix products and file names, never of an address.
 _ENDINGS = """
-    conjugate cpp css csv data dot gif html inv jit jpeg jpg js json min pkl png py shape star sum svg transpose ts
-    txt utf webp yaml yml
+    conjugate cpp css csv data dot gif html inv jit jpeg jpg js json min pkl png shape star sum svg transpose ts txt utf
+    webp yaml yml
 """
 NOT_A_DOMAIN = frozenset(_ENDINGS.split())
+NOT_BEHIND_ONE_LABEL = frozenset(["py"])  # Paraguay's addresses are those of com.py, edu.py and so on
+_FOR_FINE_SCREENS = compile_linear(r"^[1-9]x\.$")  # "icon@2x.png", whatever the ending
+
+# Endings that a bracket or an underscore may follow: domains, without the methods of tensors among them, at, ge, gt,
+# lt, mm, mt, mv, ne and to ("x@w.to(device)").
+_DOMAINS = """
+    ac ad ae af ag ai al am ao aq ar as au aw ax az ba bb bd be bf bg bh bi biz bj bm bn bo br bs bt bw by bz ca cc cd
+    cf cg ch ci ck cl cm cn co com coop cr cu cv cw cx cy cz de dev dj dk dm do dz ec edu ee eg er es et eu fi fj fk fm
+    fo fr ga gb gd gf gg gh gi gl gm gn gov gp gq gr gs gu gw gy hk hm hn hr ht hu id ie il im in info int io iq ir is
+    it je jm jo jp ke kg kh ki km kn kp kr kw ky kz la lb lc li lk lr ls lu lv ly ma mc md me mg mh mil mk ml mn mo mp
+    mq mr ms mu mw mx my mz na name nc net nf ng ni nl no np nr nu nz om org pa pe pf pg ph pk pl pm pn pr pro ps pt pw
+    py qa re ro rs ru rw sa sb sc sd se sg sh si sk sl sm sn so sr ss st su sv sx sy sz tc td tf tg th tj tk tl tm tn tr
+    tt tv tw tz ua ug uk us uy uz va vc ve vg vi vn vu wf ws xyz ye yt za zm zw
+"""
+DOMAINS = frozenset(_DOMAINS.split())
 
 _RESOLVERS = """
     8.8.8.8 8.8.4.4 1.1.1.1 1.0.0.1 76.76.19.19 76.223.122.150 9.9.9.9 149.112.112.112 208.67.222.222 208.67.220.220
@@ -26,10 +47,17 @@ _RESOLVERS = """
 PUBLIC_RESOLVERS = frozenset(_RESOLVERS.split())
 
 _ADDRESS_WORDS = compile_linear(
-    r"(?i)\b(?:addr|address|connect|dns|gateway|host|https?|ip|ipv4|listen|node|peer|ping|proxy|server|socket|subnet|url)"
+    r"(?i)(?:\b|_)"
+    r"(?:addr|address|connect|dns|gateway|host|https?|ip|ipv4|listen|node|peer|ping|proxy|server|socket|subnet|url)"
 )
-_NUMBERING_WORDS = compile_linear(
-    r"(?i)(?:(?:version|release|section|chapter|identifier|\boid)[^\n]{0,12}|(?:[=~><!]=|\bv|\bver\.?)[\s\"':=]{0,4})$"
+# A word that numbers things, and what stands between it and the number.
+_NUMBERED = compile_linear(r"(?i)(?:version|release|section|chapter)([^\n]{0,12})$")
+_IDENTIFIED = compile_linear(r"(?i)(?:identifier|\boid)[^\n]{0,12}$")
+_V = compile_linear(r"(?i)\bv(?:er)?[.:]?\s{0,2}$")
+_COMPARISON = compile_linear(r"[=~><!]=\s{0,3}$")  # with a quote it compares texts, which addresses are
+_PIN = compile_linear(r"[\w\])](?:={2,3}|[~><!]=)$")  # name==1.2.3.4
+_ADDRESS_PIN = compile_linear(
+    r"(?i)(?:^|[^\w-])(?:\w*addr(?:ess)?|(?:\w*_)?(?:host|ip)|peer|server)(?:={2,3}|[~><!]=)$"
 )
 
 
@@ -39,12 +67,17 @@ def find_emails(text: str) -> Iterator[Span]:
         return
     for match in EMAIL.finditer(text):
         start, end = match.span()
-        follows = text[end : end + 1]
-        if follows.isalnum() or follows in ("_", "(", "[", "@") or match.group(1).lower() in NOT_A_DOMAIN:
+        labels, ending = match.group(1), match.group(2).lower()
+        follows = text[end : end + 2]
+        if ending in NOT_A_DOMAIN or _FOR_FINE_SCREENS.match(labels):
             continue
-        if follows == ":" and text[start : start + 4] == "git@":
+        if ending in NOT_BEHIND_ONE_LABEL and labels.count(".") == 1:
             continue
-        if text[start - 1 : start].isalnum():  # a letter outside ASCII: the address would be cut
+        if follows[:1] == "@" or (follows[:1].isalnum() and _CHARACTER.match(follows)):
+            continue
+        if follows[:1] in ("_", "(", "[") and (ending not in DOMAINS or (follows[0] == "_" and follows[1:].isalnum())):
+            continue
+        if follows[:1] == ":" and text[start : start + 4] == "git@":
             continue
         yield Span(start, end, "EMAIL", "email")
 
@@ -86,12 +119,25 @@ def is_public_address(value: str) -> bool:
 
 
 def _is_numbering(text: str, start: int, end: int) -> bool:
-    """Four numbers after a word like "version", or all below 100 without a word like "server" near them.
+    """Is it a version, a section or an object identifier? The paper's tagger learns such things from context.
 
-    Of all addresses 2% have no part of 100 or more; of version and section numbers nearly all. The paper's tagger
-    learns such things from context.
+    An object identifier begins with 0, 1 or 2. Two numbers of 100 or more: no, 83% of all addresses have them, versions
+    hardly ever. One: yes after a word like "version", in ``name==1.2.3.104``, and after a comparison or "v" unless a
+    word like "server" is near. None, which 2% of all addresses have and nearly all versions: yes unless such a word is
+    near.
     """
+    parts = [int(part) for part in text[start:end].split(".")]
     before = text[max(start - 100, 0) : start]
-    if _NUMBERING_WORDS.search(before):
+    if parts[0] <= 2 and _IDENTIFIED.search(before):
         return True
-    return max(map(int, text[start:end].split("."))) < 100 and not _ADDRESS_WORDS.search(before + text[end : end + 100])
+    large = sum(part >= 100 for part in parts)
+    if large > 1:
+        return False
+    numbered = _NUMBERED.search(before)
+    if numbered and not _ADDRESS_WORDS.search(numbered.group(1)):  # "release_host" numbers nothing
+        return True
+    if _PIN.search(before) and not _ADDRESS_PIN.search(before):
+        return True
+    if _ADDRESS_WORDS.search(before + text[end : end + 100]):
+        return False
+    return not large or bool(_V.search(before) or _COMPARISON.search(before))

@@ -23,6 +23,7 @@ from sc2lib.curation.redaction.addresses import is_public_address
 from sc2lib.curation.redaction.secrets import is_gibberish
 from sc2lib.curation.redaction.spans import KINDS, Span
 from sc2lib.errors import InputError
+from sc2lib.path_digests import path_digest
 
 WINDOW = 512  # tokens, special ones included: StarPII's context
 OVERLAP = 128  # tokens that neighbouring windows share
@@ -181,7 +182,11 @@ def redactable(text: str, tagged: Sequence[Tagged], kinds: Sequence[str] = KINDS
             yield Span(start, end, place.kind, "tagger")
 
 
-@lru_cache(maxsize=1)
 def load(path: str) -> NameModel:
-    """The model in a folder, loaded once per process."""
+    """The model in a folder, loaded once per process and again when its files change."""
+    return _load(path, path_digest(Path(path)))
+
+
+@lru_cache(maxsize=1)
+def _load(path: str, digest: str | None) -> NameModel:
     return NameModel(path)

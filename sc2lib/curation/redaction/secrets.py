@@ -7,6 +7,7 @@ tagger of 800 A100 hours, and keeps those that a gibberish detector confirms (bi
 """
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from sc2lib.errors import InputError
 
 SHORTEST = {"KEY": 9, "PASSWORD": 4}  # characters; the paper's code ignores keys of 8 and any value of 3
 DIGEST = compile_linear(r"^(?:[0-9A-Fa-f]{32}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})$")
+_WORD = re.compile(r"[A-Z]+[a-z]*|[a-z]+|[0-9]+")  # of a value: RE2 is slower on short texts
+LEAST_BESIDE = 4  # letters and digits beside the word "password", as in "Password2024!"
 DIGEST_WORDS = ("sha", "md5", "hash", "byte")
 HEXADECIMAL = compile_linear(r"^[0-9A-Fa-f-]+$")
 LEAST_SURPRISE = 5.2  # bits a step; 99% of random strings of 16 letters and digits have more, 99% of identifiers less
@@ -58,12 +61,39 @@ class SecretRule:
             raise InputError(f"secret rule {self.id!r} needs a group, and its keywords in lower case")
 
 
+@dataclass(frozen=True)
+class Placeholders:
+    """What makes a value an example, all in lower case.
+
+    Something it holds ``anywhere``; one of its ``words``; or the words in ``alone``, with too little beside them to be
+    a secret: people put "password" into their passwords. Into a key nobody puts "token"; what holds it is a name, such
+    as ``LayoutLMv3Tokenizer``.
+    """
+
+    anywhere: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    alone: tuple[str, ...] = ()
+
+    def match(self, value: str, kind: str) -> bool:
+        """Whether a value of that kind is an example."""
+        lowered = value.lower()
+        if any(piece in lowered for piece in (self.anywhere if kind == "PASSWORD" else self.anywhere + self.alone)):
+            return True
+        if not any(word in lowered for word in self.words + self.alone):
+            return False  # nearly always, and ten times as fast
+        words = [word.lower() for word in _WORD.findall(value)]
+        if any(word in self.words for word in words):
+            return True
+        beside = [word for word in words if word not in self.alone]
+        return len(beside) < len(words) and sum(map(len, beside)) < LEAST_BESIDE
+
+
 class SecretFinder:
     """Applies rules to texts; building one costs a few milliseconds, so keep it."""
 
-    def __init__(self, rules: Sequence[SecretRule], placeholders: Sequence[str] = ()) -> None:
+    def __init__(self, rules: Sequence[SecretRule], placeholders: Placeholders = Placeholders()) -> None:
         self.rules = tuple(rules)
-        self.placeholders = tuple(word.lower() for word in placeholders)
+        self.placeholders = placeholders
         self._expressions = [compile_linear(rule.regex) for rule in rules]
         by_keyword: dict[str, list[int]] = {}
         for number, rule in enumerate(rules):
@@ -100,7 +130,7 @@ class SecretFinder:
             return "not random enough"
         if rule.needs_digit and not (any(character.isdigit() for character in value) or is_noise(value)):
             return "without a digit"
-        if any(word in value.lower() for word in self.placeholders):
+        if self.placeholders.match(value, rule.kind):
             return "a placeholder"
         if rule.gibberish and not is_gibberish(value):
             return "made of words"
@@ -155,16 +185,19 @@ def speaks_of_digests(lowered: str) -> bool:
     return lowered.count("sha") + lowered.count("hash") > 0.02 * (lowered.count("\n") + 1)
 
 
-SHORTEST_REPEAT = {"KEY": 12, "PASSWORD": 8}  # shorter values may be ordinary words elsewhere
+SHORTEST_REPEAT = {"KEY": 12, "PASSWORD": 8}  # shorter values may be ordinary words elsewhere,
+SHORTEST_QUOTED = 5  # but not as a whole text in quotes
+_QUOTES = ('"', "'", "`")
 
 
 def repeats(text: str, secrets: Sequence[Span]) -> Iterator[Span]:
     """Every other place of the secrets found in a text: what is a key on one line is one on all others.
 
-    One pass for all values, longest first, so a text of nothing but secrets costs no more per character.
+    A short one counts only between quotes. One pass for all values, longest first, so a text of nothing but secrets
+    costs no more per character.
     """
     values = {text[span.start : span.end]: span.kind for span in secrets}
-    values = {value: kind for value, kind in values.items() if len(value) >= SHORTEST_REPEAT.get(kind, len(value) + 1)}
+    values = {value: kind for value, kind in values.items() if len(value) >= SHORTEST_QUOTED}
     if not values:
         return
     automaton = ahocorasick.Automaton()
@@ -173,11 +206,13 @@ def repeats(text: str, secrets: Sequence[Span]) -> Iterator[Span]:
     automaton.make_automaton()
     for last, (length, kind) in automaton.iter_long(text):
         start, end = last - length + 1, last + 1
-        if not (text[start - 1 : start].isalnum() or text[end : end + 1].isalnum()):
+        before, after = text[max(start - 1, 0) : start], text[end : end + 1]
+        quoted = before in _QUOTES and before == after
+        if quoted or (length >= SHORTEST_REPEAT[kind] and not (before.isalnum() or after.isalnum())):
             yield Span(start, end, kind, "repeat")
 
 
-def load_rules(document: str) -> tuple[list[SecretRule], list[str]]:
+def load_rules(document: str) -> tuple[list[SecretRule], Placeholders]:
     """Rules and placeholders of a YAML document in the format of ``secret_rules.yaml``."""
     table = yaml.load(document, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # seven times faster, where it exists
     rules = []
@@ -186,7 +221,8 @@ def load_rules(document: str) -> tuple[list[SecretRule], list[str]]:
         for name in ("positive", "negative"):
             values[name] = tuple("".join(pieces) for pieces in values.get(name, ()))
         rules.append(SecretRule(**values | {"keywords": tuple(values["keywords"])}))
-    return rules, list(table.get("placeholders", ()))
+    placeholders = {name: tuple(words) for name, words in table.get("placeholders", {}).items()}
+    return rules, Placeholders(**placeholders)
 
 
 @cache

@@ -16,6 +16,7 @@ from sc2lib.model.attention.plan import AttentionPlan
 from sc2lib.model.attention.products import ProductAttention
 
 FUSED = [SDPBackend.FLASH_ATTENTION, SDPBackend.CUDNN_ATTENTION, SDPBackend.EFFICIENT_ATTENTION]
+FLEX_SHAPES = 32  # for which FlexAttention is compiled: lengths, batch sizes, element types, with gradients or without
 
 
 def attend(q_BHTD: Tensor, k_BKTD: Tensor, v_BKTD: Tensor, plan: AttentionPlan) -> Tensor:
@@ -24,9 +25,11 @@ def attend(q_BHTD: Tensor, k_BKTD: Tensor, v_BKTD: Tensor, plan: AttentionPlan) 
     The scale is 1/sqrt(D), the softmax runs in fp32 (section 6.1, note c).
 
     Raises:
-        ParameterError: the plan was built for another length or another batch.
+        ParameterError: queries, keys and values do not belong together, or the plan was built for another length or
+            another batch.
         UnsupportedError: the kernel of the plan takes no such element type or head size.
     """
+    _check(q_BHTD, k_BKTD, v_BKTD)
     if q_BHTD.shape[2] != plan.length or k_BKTD.shape[2] != plan.length:
         raise ParameterError(
             f"the plan is for {plan.length} tokens, the queries have {q_BHTD.shape[2]} and the keys "
@@ -38,6 +41,21 @@ def attend(q_BHTD: Tensor, k_BKTD: Tensor, v_BKTD: Tensor, plan: AttentionPlan) 
             "build one plan per batch"
         )
     return _COMPUTE[plan.backend](q_BHTD, k_BKTD, v_BKTD, plan)
+
+
+def _check(q: Tensor, k: Tensor, v: Tensor) -> None:
+    """Raises ParameterError for what the kernels do not look at: some read past the end of the keys and return it."""
+    shape, keys = q.shape, k.shape
+    if not len(shape) == len(keys) == 4 or keys != v.shape or shape[0] != keys[0] or shape[3] != keys[3]:
+        fault = "keys and values must have one shape [B, K, T, D], and the queries their B and D"
+    elif not keys[1] or shape[1] % keys[1]:
+        fault = "the query heads H must be a multiple of the key-value heads K"
+    elif not q.dtype == k.dtype == v.dtype or not q.device == k.device == v.device:
+        fault = "all three must have one element type and lie on one device"
+    else:
+        return
+    found = (f"{name} {list(x.shape)} {x.dtype} {x.device}" for name, x in (("q", q), ("k", k), ("v", v)))
+    raise ParameterError(f"{', '.join(found)}: {fault}")
 
 
 # docs: start-naive
@@ -87,10 +105,24 @@ def _flex_kernel(compiled: bool) -> Callable[..., Any]:
 
 
 def _flex(q_BHTD: Tensor, k_BKTD: Tensor, v_BKTD: Tensor, plan: AttentionPlan) -> Tensor:
-    """FlexAttention: skips blocks that the mask empties. Written for CUDA, not yet run on a GPU."""
+    """FlexAttention: skips blocks that the mask empties. Written for CUDA, not yet run on a GPU.
+
+    The kernel is compiled for each shape. Beyond a limit PyTorch would compute the matrix of scores, with a warning
+    at most: here that is an error.
+    """
     kernel = _flex_kernel(q_BHTD.device.type == "cuda")
-    output: Tensor = kernel(q_BHTD, k_BKTD, v_BKTD, block_mask=plan.mask, enable_gqa=True)
-    return output
+    beyond = plan.mask.seq_lengths[0] - plan.length
+    if beyond:
+        q_BHTD, k_BKTD, v_BKTD = (F.pad(x, (0, 0, 0, beyond)) for x in (q_BHTD, k_BKTD, v_BKTD))
+    try:
+        with torch._dynamo.config.patch(recompile_limit=FLEX_SHAPES, fail_on_recompile_limit_hit=True):
+            output: Tensor = kernel(q_BHTD, k_BKTD, v_BKTD, block_mask=plan.mask, enable_gqa=True)
+    except torch._dynamo.exc.FailOnRecompileLimitHit as error:
+        raise UnsupportedError(
+            f"FlexAttention was compiled for {FLEX_SHAPES} shapes and gets another one, {list(q_BHTD.shape)}; "
+            "use batches of fewer sizes, or varlen"
+        ) from error
+    return output[:, :, : plan.length]
 
 
 # docs: start-varlen
@@ -137,7 +169,11 @@ def attend_cached(q_BH1D: Tensor, k_BKSD: Tensor, v_BKSD: Tensor, visible_BS: Te
 
     The G query heads of a key-value head take the place of the query axis, so no key is copied and
     no back end has to support grouped heads.
+
+    Raises:
+        ParameterError: the query, keys and values do not belong together.
     """
+    _check(q_BH1D, k_BKSD, v_BKSD)
     groups = k_BKSD.shape[1]
     q_BKGD = q_BH1D.squeeze(2).unflatten(1, (groups, -1))
     o_BKGD = F.scaled_dot_product_attention(q_BKGD, k_BKSD, v_BKSD, attn_mask=visible_BS[:, None, None, :])

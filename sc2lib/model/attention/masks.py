@@ -12,6 +12,8 @@ from torch import Tensor
 
 from sc2lib.errors import ParameterError
 
+TILE = 128  # queries and keys of one tile of FlexAttention
+
 
 def visible(query: Any, key: Any, window: int | None) -> Any:
     """Whether the query at one position sees the key at another: causal, and within the window.
@@ -57,16 +59,43 @@ def last_viewer(first_BT: Tensor) -> Tensor:
     return (torch.searchsorted(first_BT.contiguous(), key_BT, right=True) - 1).int()
 
 
+def flex_length(length: int) -> int:
+    """The tokens that FlexAttention computes for `length`: a power of two, at least one tile.
+
+    Its kernel is compiled for each length, which takes seconds: there are only 8 such lengths up to 16,384.
+    """
+    return max(TILE, 1 << (length - 1).bit_length())
+
+
 def block_mask(first_BT: Tensor) -> Any:
-    """The mask as FlexAttention wants it: a table of the tiles that are empty, cut or full."""
-    from torch.nn.attention.flex_attention import create_block_mask
+    """The mask as FlexAttention wants it: a table of the tiles that are empty, cut or full, of `flex_length` tokens.
+
+    The table is read off the intervals, in (T / 128)² steps; `create_block_mask` would first make 10·B·T² bytes.
+    """
+    from torch.nn.attention.flex_attention import BlockMask
 
     def mask_mod(batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
         first = first_BT[0, query] if rows == 1 else first_BT[batch, query]
         return (key <= query) & (key >= first)
 
     rows, length = first_BT.shape
-    return create_block_mask(mask_mod, None if rows == 1 else rows, None, length, length, device=first_BT.device)
+    beyond = torch.arange(length, flex_length(length), device=first_BT.device).expand(rows, -1)
+    first_BT = torch.cat((first_BT, beyond), dim=1)  # a query beyond the end sees itself alone
+    least_BI1, most_BI1 = first_BT[:, ::TILE, None], first_BT[:, TILE - 1 :: TILE, None]  # they never go back
+    tile_I = torch.arange(least_BI1.shape[1], device=first_BT.device)
+    start_J = tile_I * TILE
+    full_BIJ = (start_J >= most_BI1) & (tile_I < tile_I[:, None])
+    cut_BIJ = (start_J + TILE > least_BI1) & (tile_I <= tile_I[:, None]) & ~full_BIJ
+    cut, full = _listed(cut_BIJ[:, None]), _listed(full_BIJ[:, None])
+    return BlockMask.from_kv_blocks(
+        *cut, *full, BLOCK_SIZE=TILE, mask_mod=mask_mod, seq_lengths=(first_BT.shape[1],) * 2
+    )
+
+
+def _listed(chosen_BHIJ: Tensor) -> tuple[Tensor, Tensor]:
+    """How many tiles of each row are chosen, and all tiles of the row, the chosen ones first; int32."""
+    order_BHIJ = chosen_BHIJ.int().argsort(dim=3, descending=True, stable=True)
+    return chosen_BHIJ.sum(3, dtype=torch.int32), order_BHIJ.int()
 
 
 def boundaries(documents_BT: Tensor) -> Tensor:

@@ -57,13 +57,14 @@ class AttentionPlan:
         """Choose and prepare a back end for one length, window and, if given, the documents of one batch.
 
         auto: `sdpa` when neither window nor documents bind, else `flex` on CUDA, `banded` on a CPU and `masked`
-        elsewhere; but `products` on a CPU in bf16 for more tokens than one block. Without documents, what is prepared
-        is kept between batches.
+        elsewhere; but on a CPU `products` in bf16 for more tokens than one block, and `masked` in fp64. Without
+        documents, what is prepared is kept between batches.
 
         Args:
-            documents_BT: which document each token belongs to; a query sees only its own. Equal numbers must be
-                neighbours (see `documents_of`). None: documents are not told apart, as in the paper.
-            dtype: what the queries will be in; it decides which back end is the fastest, not what one can do.
+            documents_BT: which document each token belongs to; a query sees only its own. A document begins where the
+                number changes, so 0, 1, 0 are three (see `documents_of`). None: documents are not told apart, as in
+                the paper.
+            dtype: what the queries will be in; it decides which back end is the fastest, and fp64 rules out `banded`.
 
         Raises:
             UnsupportedError: the back end cannot do this; the message names one that can.
@@ -86,7 +87,9 @@ class AttentionPlan:
             backend = "sdpa" if causal else {"cuda": "flex", "cpu": "banded"}.get(device.type, "masked")
             if device.type == "cpu" and dtype == torch.bfloat16 and length > products.BLOCK:
                 backend = "products"
-        _refuse(backend, length, window, documents_BT is not None, device)
+            if backend == "banded" and dtype == torch.float64:
+                backend = "masked"
+        _refuse(backend, length, window, documents_BT is not None, device, dtype)
         if documents_BT is None:
             return cls(length, window, backend, None, *_prepared(length, window, backend, str(device)))
         prepared = _prepared_documents(length, window, backend, documents_BT.to(device))
@@ -102,6 +105,7 @@ class AttentionPlan:
 
 # docs: start-prepared
 @functools.lru_cache(maxsize=8)
+@torch.inference_mode(False)  # generation runs in inference mode, whose tensors training could not use afterwards
 def _prepared(length: int, window: int | None, backend: str, device: str) -> tuple[Any, Tensor | None]:
     """Mask and first visible keys without documents: the same for every batch, so they are kept."""
     if backend in ("sdpa", "varlen"):
@@ -136,7 +140,9 @@ def _mask(first_BT: Tensor, backend: str) -> tuple[Any, Tensor | None]:
     return masks.last_viewer(first_BT), first_BT
 
 
-def _refuse(backend: str, length: int, window: int | None, documents: bool, device: torch.device) -> None:
+def _refuse(
+    backend: str, length: int, window: int | None, documents: bool, device: torch.device, dtype: torch.dtype
+) -> None:
     if backend not in BACKENDS:
         raise ParameterError(f"unknown attention back end {backend!r}; choose auto or one of {BACKENDS}")
     asked = " and ".join(
@@ -154,6 +160,8 @@ def _refuse(backend: str, length: int, window: int | None, documents: bool, devi
         raise UnsupportedError(f"products is made for a CPU, not {device.type}; use flex (CUDA), sdpa or masked")
     if backend == "banded" and not asked:
         raise UnsupportedError(f"banded needs documents or a window below the length {length}; use sdpa")
+    if backend == "banded" and dtype == torch.float64:
+        raise UnsupportedError("banded has no backward pass in fp64; use masked")
     if backend == "masked" and device.type == "cuda":
         raise UnsupportedError("masked falls back to unfused attention on CUDA (a mask with grouped heads); use flex")
     if backend == "flex" and device.type != "cuda" and torch.is_grad_enabled():

@@ -57,7 +57,7 @@ def reason(limits: Thresholds = PAPER, **change: Any) -> str | None:
     return None if first < 0 else RULES[first].name
 
 
-# Each rule just inside and just outside its threshold, as section 3.2 of the sheet states it.
+# Each rule just inside and just outside its threshold, as the paper states it.
 @pytest.mark.parametrize(
     ("inside", "outside", "name"),
     [

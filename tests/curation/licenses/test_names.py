@@ -2,8 +2,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sc2lib.curation.licenses.names import MOST_MENTIONS, data, licenses_of, mentions, parse, resolve, tags
+from sc2lib.curation.licenses.names import (
+    MOST_MENTIONS,
+    UNKNOWN_SPDX,
+    data,
+    licenses_of,
+    mentions,
+    resolve,
+    tags,
+)
 from sc2lib.curation.licenses.spdx import reference_names
+from sc2lib.license_expressions import parse
 
 
 @pytest.mark.parametrize(
@@ -61,7 +70,31 @@ def test_tags_with_their_lines() -> None:
     text = "/* SPDX-License-Identifier: MIT OR GPL-2.0-only */\n\n# SPDX-License-Identifier: Apache-2.0\n"
     found = [(match.license, match.method, match.first_line) for match in tags(text)]
     assert found == [("MIT", "tag", 1), ("GPL-2.0-only", "tag", 1), ("Apache-2.0", "tag", 3)]
-    assert tags("SPDX-License-Identifier: something of ours") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("SPDX-License-Identifier: GPL-3.0-only OR LicenseRef-Qt-Commercial", ["GPL-3.0-only", UNKNOWN_SPDX]),
+        ("SPDX-License-Identifier: Apache-2.0 OR LicenseRef-Foo", ["Apache-2.0", UNKNOWN_SPDX]),
+        ("SPDX-License-Identifier: GPL-2.0-only WITH LicenseRef-mine", ["GPL-2.0-only", UNKNOWN_SPDX]),
+        ("SPDX-License-Identifier: LicenseRef-Proprietary", [UNKNOWN_SPDX]),
+        ("SPDX-License-Identifier: DocumentRef-x:LicenseRef-y", [UNKNOWN_SPDX]),
+        ("SPDX-License-Identifier: something of ours", [UNKNOWN_SPDX]),
+        ("SPDX-License-Identifier: MIT/Apache-2.0", [UNKNOWN_SPDX]),
+        ("SPDX-License-Identifier: MIT, Apache-2.0", [UNKNOWN_SPDX]),
+        ("SPDX-License-Identifier: NONE", [UNKNOWN_SPDX]),
+        ("SPDX-License-Identifier: LicenseRef-scancode-public-domain", ["LicenseRef-scancode-public-domain"]),
+        ("spdx-license-identifier: GPL-3.0-only", ["GPL-3.0-only"]),
+        ("SPDX-Licence-Identifier:mit or apache-2.0", ["MIT", "Apache-2.0"]),
+        ("**SPDX-License-Identifier:** `MIT`", ["MIT"]),
+        ("<!-- SPDX-License-Identifier: GPL-2.0+ -->", ["GPL-2.0-or-later"]),
+        ("SPDX-License-Identifier: <identifier>", []),
+    ],
+)
+def test_a_tag_says_that_there_is_a_license_though_nobody_knows_it(text: str, expected: list[str]) -> None:
+    """Each with the verdict of ScanCode 32.5.0."""
+    assert [match.license for match in tags(text + "\n")] == expected
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,13 @@ def addresses(text):
     [
         ("# Author: David Goodger <goodger@python.org>\n", ["goodger@python.org"]),
         ("mailto:a.b+c_d@sub.example.co.uk, x@y-z.de.", ["a.b+c_d@sub.example.co.uk", "x@y-z.de"]),
-        ("größe müller@x.de", []),  # cut at the umlaut it would name somebody else
+        ("größe müller@x.de, hans@müller-gmbh.de", ["müller@x.de", "hans@müller-gmbh.de"]),
+        ("Größe mu\u0308ller@x.de", ["mu\u0308ller@x.de"]),  # the umlaut as two characters
+        ("почта иван@почта.рф", ["иван@почта.рф"]),
+        ("联系me@host.org联系", ["me@host.org"]),  # a script without blanks
+        ("contact: ventas@empresa.com.py for info", ["ventas@empresa.com.py"]),
+        ("*jane.doe@acme.org* or _jane.doe@acme.org_", ["jane.doe@acme.org"] * 2),
+        ("jane.doe@acme.org(work), see jane.doe@acme.org[1]", ["jane.doe@acme.org"] * 2),
         ("__author__ = 'me@host.org'", ["me@host.org"]),
     ],
 )
@@ -32,9 +38,13 @@ def test_emails_are_found(text, found):
     "text",
     [
         "url = git@github.com:a/b.git",
-        "icon@2x.png",
+        "icon@2x.png, logo@3x.ai",
+        "python run@night.py",
         "y = x@weights.transpose",
+        "y = x@self.layer.weight.data",
         "y = x@layer.weight(1)",
+        "y = x@w.to(device) + x@w.at[0]",
+        "y = x@w.is_cuda",
         "@app.route",
         "user@localhost",
         "npm install left-pad@1.3.0",
@@ -53,6 +63,15 @@ def test_what_only_looks_like_an_email_is_left(text):
         ("server 4.4.4.7 and server 5.5.5.7", ["4.4.4.7", "5.5.5.7"]),
         ("http://12.34.56.78:5432/", ["12.34.56.78"]),
         ("<!-- 4.4.2.110 -->", ["4.4.2.110"]),
+        ('remote_addr == "185.60.216.35"', ["185.60.216.35"]),
+        ('if (ip === "185.60.216.35")', ["185.60.216.35"]),
+        ('ip != "12.34.56.78" or peer == "5.60.21.135"', ["12.34.56.78", "5.60.21.135"]),
+        ('ip >= "185.60.216.35"', ["185.60.216.35"]),
+        ("remote_ip==5.60.21.135", ["5.60.21.135"]),
+        ("release_host=52.8.19.58", ["52.8.19.58"]),
+        ('version_server = "5.60.21.135"', ["5.60.21.135"]),
+        ('v = "5.60.21.135"', ["5.60.21.135"]),
+        ('version = "185.60.216.35"', ["185.60.216.35"]),  # two numbers of 100 and more number nothing
         ("ws://[2a03:4000:123:83::3]:8080/r", ["2a03:4000:123:83::3"]),
         ("from 2620:0:1CFE:face:b00c::3: ok", ["2620:0:1CFE:face:b00c::3"]),
     ],
@@ -69,10 +88,16 @@ def test_public_addresses_are_found(text, found):
         "192.0.2.1 198.51.100.7 203.0.113.9",  # reserved for documentation
         "256.1.1.1 1.2.3.400 01.2.3.4.5",
         'OID = ObjectIdentifier("2.5.29.21")',
+        'ED25519 = ObjectIdentifier("1.3.101.112")',
         "1.3.6.1.4.1.311",
         "version = 12.4.99.1",
         "torch==11.5.90.1",
         "CUDA v11.8.89.2",
+        "httpx==0.27.0.102",
+        "jupyter_server>=1.13.5.1",
+        "needs openssl >= 1.0.2.104",
+        "release 4.6.0.127 of the server",
+        "see v. 4.6.0.127",
         "AssemblyVersion(1.2.3.4)",
         "the tuple 1.2.3.4 is short",
         "<!-- 4.4.2.10 compose -->",

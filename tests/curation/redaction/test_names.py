@@ -155,7 +155,6 @@ def test_the_conditions_of_the_papers_code(text, kind, left):
 
 
 def test_a_shard_is_redacted_with_a_model(folder, monkeypatch):
-    load.cache_clear()
     model = load(str(folder))
     monkeypatch.setattr(model, "labels", ["B-NAME", *["I-NAME"] * 5])
     monkeypatch.setattr(model, "_judge", lambda tokens: np.eye(6)[[1] * len(tokens)])

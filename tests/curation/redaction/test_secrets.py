@@ -102,7 +102,7 @@ def test_a_rule_that_cannot_work_is_refused(change, message):
 
 def test_rules_of_ones_own_are_data():
     rules, placeholders = load_rules(
-        "placeholders: [nope]\n"
+        "placeholders: {anywhere: [nope]}\n"
         "rules:\n"
         "  - {id: mine, kind: KEY, keywords: [my-], regex: '(my-[0-9a-z]{9})', positive: [[my, -12345abcd]]}\n"
     )
@@ -141,3 +141,37 @@ def test_a_secret_is_one_wherever_it_stands_but_no_part_of_a_longer_word():
     assert [text[span.start : span.end] for span in found] == [value] * 2
     assert [text.count("\n", 0, span.start) for span in found] == [0, 1]
     assert list(repeats("short short", [Span(0, 5, "PASSWORD", "x")])) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ('password = "hunter2"; login("root", "hunter2")', 2),
+        ("password = \"hunter2\"; login('hunter2', `hunter2`)", 3),
+        ('password = "hunter2"; the_hunter2(hunter2, "a hunter2", "hunter22")', 1),  # it may be a word there
+        ('password = "gWq7zTxh"; login(gWq7zTxh)', 2),
+    ],
+)
+def test_a_short_secret_is_one_again_between_quotes(text, places):
+    found = [*repeats(text, list(default_finder().find(text)))]
+    assert len({text[span.start : span.end] for span in found}) == 1
+    assert len(found) == places
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "placeholder"),
+    [
+        ("my-example", "PASSWORD", True),
+        ("your_key", "KEY", True),
+        ("yourKey", "PASSWORD", True),
+        ("savourkey", "PASSWORD", False),
+        ("password1", "PASSWORD", True),
+        ("my-secret", "PASSWORD", True),
+        ("Password2024!", "PASSWORD", False),
+        ("MySecret2024!", "PASSWORD", False),
+        ("hunter", "PASSWORD", False),
+        ("LayoutLMv3Tokenizer", "KEY", True),
+    ],
+)
+def test_an_example_is_told_by_its_words(value, kind, placeholder):
+    assert default_finder().placeholders.match(value, kind) == placeholder
