@@ -66,6 +66,7 @@ def replay(
         unmatched = opt_out_targets.unmatched(run, opt_out, targets)
         files.remove(run.path / "superseded")
         files.remove(run.path / "failed")
+        files.remove(run.lasting)  # trainings on what leaves: no run could go on with them
         rows: dict[str, int] = {}
         tokens: dict[str, int] = {}
         for stage in chosen:

@@ -1,9 +1,10 @@
 """What happens beside the steps: rows of the metrics table, validation, speed, progress."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import lightning.pytorch as lightning
 import numpy as np
@@ -11,24 +12,25 @@ import torch
 from lightning.pytorch import Callback
 
 from sc2lib.corpus.fim import FILE_SEPARATOR
-from sc2lib.training.data import IGNORED
-from sc2lib.training.divergence import DivergenceError, SpikeRule, message
+from sc2lib.training.data import IGNORED, MicroBatches
+from sc2lib.training.divergence import Divergence, DivergenceError, MicroBatch, SpikeRule
 from sc2lib.training.labels import held_out_labels
 from sc2lib.training.machine import memory_bytes
 from sc2lib.training.metrics import MetricsFile, read_metrics
 from sc2lib.training.module import Pretraining
-from sc2lib.training.provenance import origins
+from sc2lib.training.provenance import Origin, narrowed, origins
 from sc2lib.training.strategies import share
 from sc2lib.training.validation import ValidationWindows, bits_per_byte, byte_lengths, token_losses
 
 Report = Callable[[str, int, int], None]
+DIVERGENCE = "divergence.json"  # the step that stopped a run, micro-batch by micro-batch
 
 
 class Record(Callback):
     """One row of the metrics table per `log_every_steps` steps: the mean loss since the last row.
 
     A row that breaks the rule of `SpikeRule` is not written: the run stops there with DivergenceError, before the
-    checkpoint of that step.
+    checkpoint of that step, and `divergence.json` says what was read.
     """
 
     def __init__(
@@ -60,16 +62,43 @@ class Record(Callback):
         assert pl_module.grad_norm is not None
         loss, norm = loss_sum / count, float(pl_module.grad_norm)
         if wrong := self.rule.verdict(loss, norm):
-            data = config.data
-            samples = range((step - config.run.log_every_steps) * data.batch_size, step * data.batch_size)
-            windows = [pl_module.samples.window_of(sample) for sample in samples]
-            separator = pl_module.tokenizer.token_id(FILE_SEPARATOR)
-            tables = (data.token_index, data.documents, pl_module.samples.windows.tokens, separator)
-            found = origins(windows, data.sequence_length, *tables)
-            raise DivergenceError(message(wrong, step, samples, found, self.newest(trainer)))
+            self._diverged(trainer, pl_module, wrong)
+        pl_module.micro_losses.clear()
         self.loss = loss
         row = {"split": "train", "loss": loss, **progress_of(pl_module, step)}
         self.metrics.log_metrics(row | {"learning_rate": pl_module.step_learning_rate, "grad_norm": norm}, step)
+
+    def _diverged(self, trainer: lightning.Trainer, module: Pretraining, what: str) -> NoReturn:
+        """Write down the micro-batches since the last row, and raise; every process calls this."""
+        config, data = module.config, module.config.data
+        path = Path(config.run.folder) / DIVERGENCE
+        number, shares = share(trainer)
+        own = torch.stack([loss.new_tensor(number) for loss in module.micro_losses[:1]] + module.micro_losses)
+        rows = trainer.strategy.all_gather(own).view(-1, len(own)).tolist()  # processes of one share have equal ones
+        losses = {int(row[0]): row[1:] for row in rows}
+        checkpoint, text = self.newest(trainer), ""
+        if trainer.is_global_zero:
+            first = trainer.global_step - config.run.log_every_steps
+            sizes = (data.batch_size, data.micro_batch_size, first)
+            batches = [
+                MicroBatch(tuple(samples), loss)
+                for rank, each in losses.items()
+                for samples, loss in zip(MicroBatches(*sizes, rank, shares, data.skips), each, strict=False)
+            ]
+            traced = [replace(one, origins=read) for one, read in zip(batches, self._origins(module, batches))]
+            found = Divergence.of(what, trainer.global_step, traced, checkpoint, data.skips)
+            found.save(path)
+            text = found.message(path)
+        raise DivergenceError(trainer.strategy.broadcast(text))
+
+    def _origins(self, module: Pretraining, batches: Sequence[MicroBatch]) -> Iterator[tuple[Origin, ...]]:
+        """The documents of each micro-batch."""
+        data, samples = module.config.data, module.samples
+        windows = [[samples.window_of(sample) for sample in one.samples] for one in batches]
+        tables = narrowed([k for each in windows for k in each], data.sequence_length, data.token_index, data.documents)
+        separator = module.tokenizer.token_id(FILE_SEPARATOR)
+        for each in windows:
+            yield tuple(origins(each, data.sequence_length, *tables, samples.windows.tokens, separator))
 
 
 def progress_of(module: Pretraining, step: int) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Checkpoints on disk: written beside, then renamed, so that a kill at any moment leaves the last good one."""
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -9,25 +8,28 @@ import lightning.pytorch as lightning
 from lightning.pytorch import Callback
 
 from sc2lib.errors import InputError, ParameterError
-from sc2lib.files import clear_temporary, remove, write_text
+from sc2lib.files import clear_temporary, remove
+from sc2lib.training.lineage import Lineage
+from sc2lib.training.skips import Skips
 from sc2lib.training.state import StateWriter, remedy
 
 KEPT = 2
-RUN = "run.json"  # what decides the losses of the run that wrote the checkpoint
+RUN = "run.json"  # the lineage of the checkpoint
 
 
 class Checkpoints:
     """A folder of checkpoints ``step-<optimizer step>``, each a folder itself, of which the newest `KEPT` stay.
 
-    `decisive` are the values that decide the losses (`TrainingConfig.decisive`): a checkpoint of others is refused.
-    There is no random state to save: what a step draws, it draws from generators keyed by seed and sample.
+    A checkpoint of other decisive values than those of `lineage` is refused; one made by other code is taken, and what
+    is saved from then on names both. There is no random state to save: what a step draws, it draws from generators
+    keyed by seed and sample.
 
     With a `writer` that works in the background, `save` leaves a folder that becomes a checkpoint in `finish`. Who
     needs it whole calls that; else it happens after the step in which the last process is done.
     """
 
-    def __init__(self, folder: Path, decisive: dict[str, Any], writer: StateWriter | None = None) -> None:
-        self.folder, self.decisive = folder, decisive
+    def __init__(self, folder: Path, lineage: Lineage, writer: StateWriter | None = None) -> None:
+        self.folder, self.lineage = folder, lineage
         self.writer = writer or StateWriter()
         self._begun: tuple[Path, Path] | None = None
 
@@ -42,20 +44,30 @@ class Checkpoints:
     def newest(self) -> Path | None:
         """The last whole checkpoint, if there is one.
 
-        Raises ParameterError, naming the differences, when it belongs to another run, InputError when it is damaged.
+        Raises ParameterError, naming the differences, when it belongs to another run or has read what is to be skipped
+        now; InputError when it is damaged.
         """
         found = self.all()
         if not found:
             return None
         try:
-            before = json.loads((found[-1] / RUN).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"{found[-1] / RUN} is missing or damaged ({error}); {remedy(found[-1])}") from error
-        if different := differences(before, json.loads(json.dumps(self.decisive))):
+            before = Lineage.load(found[-1] / RUN)
+        except InputError as error:
+            raise InputError(f"{error}; {remedy(found[-1])}") from error
+        if different := differences(before.decisive, self.lineage.decisive):
             raise ParameterError(
                 f"{found[-1]} belongs to a run with {', '.join(different)}; give these values back to go on with it, "
                 f"or remove {self.folder} to start anew"
             )
+        read = int(found[-1].name.removeprefix("step-")) * before.decisive["data"]["batch_size"]
+        skipped, skips = Skips.parse(before.skip_samples), Skips.parse(self.lineage.skip_samples)
+        if not skips.agrees(skipped, read):
+            raise ParameterError(
+                f"{found[-1]} has read {read} samples with skip_samples {str(skipped) or 'none'}, which cannot become "
+                f"{str(skips) or 'none'} any more; change it from sample {skipped.sample(read)} on, or delete "
+                f"{found[-1]} to go on from the checkpoint before it"
+            )
+        self.lineage = self.lineage.after(before)
         return found[-1]
 
     # docs: start-save
@@ -76,7 +88,7 @@ class Checkpoints:
         (temporary, final), self._begun = self._begun, None
         self.writer.finish()
         if trainer.is_global_zero:
-            write_text(temporary / RUN, json.dumps(self.decisive, indent=2) + "\n")
+            self.lineage.save(temporary / RUN)
             _synchronise(temporary)
             remove(final)
             os.replace(temporary, final)

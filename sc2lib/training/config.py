@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,12 +12,15 @@ from sc2lib.corpus.fim import FimRates
 from sc2lib.errors import InputError, ParameterError
 from sc2lib.files import write_text
 from sc2lib.model.config import ModelConfig
+from sc2lib.training.fingerprints import fingerprint, model_fingerprint
 from sc2lib.training.schedule import learning_rate
+from sc2lib.training.skips import Skips
 
 STRATEGIES = ("auto", "single", "ddp", "fsdp2", "tp", "fsdp2_tp")
 PRECISIONS = ("bf16-mixed", "32-true")
 ACCELERATORS = ("auto", "cpu", "cuda")
-PATHS = ("train", "validation", "tokenizer", "token_index", "documents")
+CONTENT = ("train", "validation", "tokenizer")  # files that decide the losses
+PLACES = (*CONTENT, "token_index", "documents")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +31,8 @@ class DataConfig:
     processes, `micro_batch_size` those that one process computes at once. `token_index` and `documents` are the
     folders of these tables (chapters 09 and 08): with them, tokens are traced to documents, languages and sources.
     `document_mask`: attention ends at the border of a document, in training and in validation.
+    `skip_samples`: ranges of samples that are left out (`sc2lib.training.skips`), which a run that goes on may change
+    for what it has not read yet.
     """
 
     train: str
@@ -43,15 +48,22 @@ class DataConfig:
     documents: str | None = None
     document_mask: bool = False
     loader_workers: int = 0
+    skip_samples: str | None = None
 
     def __post_init__(self) -> None:
         low = {"sequence_length": 1, "batch_size": 1, "micro_batch_size": 1, "validation_windows": 1}
         _at_least(self, low | {"seed": 0, "loader_workers": 0})
+        Skips.parse(self.skip_samples)
         if self.batch_size % self.micro_batch_size:
             raise ParameterError(
                 f"batch_size {self.batch_size} is not a multiple of micro_batch_size {self.micro_batch_size}; "
                 f"take {-(-self.batch_size // self.micro_batch_size) * self.micro_batch_size}"
             )
+
+    @property
+    def skips(self) -> Skips:
+        """`skip_samples`, read."""
+        return Skips.parse(self.skip_samples)
 
     @property
     def tokens_per_step(self) -> int:
@@ -247,6 +259,12 @@ class TrainingConfig:
         """Floating-point operations of the whole run, counting the keys that a query sees."""
         return self.tokens * self.model.flops_per_token(self.data.sequence_length)
 
+    def on_one_device(self, layers: int) -> Self:
+        """The same run on one device and with at most `layers` blocks, to be checked where the whole does not fit."""
+        model = self.model.replace(num_hidden_layers=min(layers, self.model.num_hidden_layers))
+        run = replace(self.run, devices=1, nodes=1, strategy="auto", tensor_parallel_size=0)
+        return replace(self, model=model, run=run)
+
     def identity(self) -> str:
         """SHA-256 of `decisive`."""
         return hashlib.sha256(json.dumps(self.decisive(), sort_keys=True).encode()).hexdigest()
@@ -254,16 +272,23 @@ class TrainingConfig:
     def decisive(self) -> dict[str, Any]:
         """What decides the losses, as nested dictionaries: a checkpoint of other values is refused.
 
-        Paths, devices and intervals are left out, so that a run may move or go on with another number of processes.
+        Paths, devices and intervals are left out, so that a run may move or go on with another number of processes, and
+        so are samples to skip: `Checkpoints` looks after them. Files count by their content.
+
+        Raises InputError when one of them cannot be read.
         """
         values = self.to_dict()
-        for name in (*PATHS, "micro_batch_size", "loader_workers"):
+        for name in (*PLACES, "micro_batch_size", "loader_workers", "skip_samples"):
             del values["data"][name]
-        values["data"]["train_bytes"] = Path(self.data.train).stat().st_size
-        values["data"]["validation_bytes"] = Path(self.data.validation).stat().st_size
+        values["data"]["content"] = {name: fingerprint(Path(getattr(self.data, name))) for name in CONTENT}
         values["run"] = {"precision": self.run.precision}
-        values["initial_model"] = self.initial_model is not None
+        values["initial_model"] = self.initial_model and model_fingerprint(Path(self.initial_model))
         return values
+
+    def in_own_folder(self) -> Self:
+        """The same run in a folder below `run.folder` that its `identity` names: runs with other values cannot meet."""
+        folder = Path(self.run.folder) / self.identity()[:16]
+        return replace(self, run=replace(self.run, folder=str(folder)))
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as nested dictionaries of plain values."""

@@ -60,6 +60,17 @@ def context_gain_table(losses: Mapping[str, np.ndarray], pieces: Mapping[str, np
     return figures.table(header, rows, "lrrrr")
 
 
+def context_gain_words(pieces: np.ndarray, losses: np.ndarray) -> str:
+    """What one long window is worth to a model against pieces of it, both [windows, T], as a sentence of Markdown."""
+    words = {
+        "lower": "The longer context **helps** this model",
+        "higher": "The longer context **hurts** this model",
+        "no clear difference": "What the longer context does **cannot be told from chance**",
+    }
+    gain, error = paired_difference(pieces, losses)
+    return f"{words[in_words(-gain, error)]}: {gain:+.3f} ± {2 * error:.3f} nats per token."
+
+
 def needle_table(forms: Mapping[str, Sequence[Probe]], tokenizer: Tokenizer, count: int = 3) -> Any:
     """The first needles of each form, with how the text ends and what is put in the answer's place."""
     rows = []

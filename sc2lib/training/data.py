@@ -21,6 +21,7 @@ from sc2lib.corpus.fim import PAD, FimRates, fim
 from sc2lib.errors import InputError, ParameterError
 from sc2lib.tokenizer.encoding import Tokenizer
 from sc2lib.training.permutation import Permutation
+from sc2lib.training.skips import Skips
 
 IGNORED = -100  # the target that no loss counts (PyTorch's convention)
 
@@ -90,11 +91,20 @@ def shifted(tokens: np.ndarray, padding: int | None = None) -> tuple[Tensor, Ten
 class MicroBatches(Sampler[list[int]]):
     """The sample numbers of each micro-batch of one process, from `first_step` on, without an end.
 
-    Step s takes samples s·G to (s+1)·G - 1 (G = `batch_size` sequences), whatever the number of processes; they
-    are dealt out so that every process takes one micro-batch in turn.
+    Step s takes samples s·G to (s+1)·G - 1 (G = `batch_size` sequences) of those that are not skipped, whatever the
+    number of processes; they are dealt out so that every process takes one micro-batch in turn.
     """
 
-    def __init__(self, batch_size: int, micro_batch_size: int, first_step: int = 0, rank: int = 0, world: int = 1):
+    def __init__(
+        self,
+        batch_size: int,
+        micro_batch_size: int,
+        first_step: int = 0,
+        rank: int = 0,
+        world: int = 1,
+        skips: Skips | None = None,
+    ) -> None:
+        self.skips = skips or Skips()
         self.parts = accumulation(batch_size, micro_batch_size, world)
         self.batch_size, self.size = batch_size, micro_batch_size
         self.first_step, self.rank, self.world = first_step, rank, world
@@ -103,7 +113,7 @@ class MicroBatches(Sampler[list[int]]):
         for step in itertools.count(self.first_step):
             for part in range(self.parts):
                 start = step * self.batch_size + (part * self.world + self.rank) * self.size
-                yield list(range(start, start + self.size))
+                yield [self.skips.sample(position) for position in range(start, start + self.size)]
         # docs: end-sampler
 
 

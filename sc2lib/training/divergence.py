@@ -1,15 +1,21 @@
 """When a run stops by itself: a loss that is no number, or one far above those before it."""
 
+import json
 import math
 import statistics
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Self
 
 from sc2lib.errors import Sc2Error
+from sc2lib.files import write_text
 from sc2lib.training.provenance import Origin
+from sc2lib.training.skips import Skips
 
-NAMED = 12  # documents that a message lists before it counts the rest
+NAMED = 12  # documents that a message names
+SHOWN = 3  # micro-batches that it names
 
 
 class DivergenceError(Sc2Error):
@@ -43,14 +49,71 @@ class SpikeRule:
         # docs: end-spikes
 
 
-def message(what: str, step: int, samples: range, found: Sequence[Origin], checkpoint: Path | None) -> str:
-    """What the error says: the step, its samples, their documents, and what to do."""
-    named = "; ".join(str(origin) for origin in found[:NAMED])
-    if len(found) > NAMED:
-        named += f"; and {len(found) - NAMED} more documents"
-    kept = f"{checkpoint} is from before" if checkpoint else "no checkpoint was written before"
-    return (
-        f"{what} at step {step}, samples {samples.start} to {samples.stop - 1}"
-        f"{f', which hold {named}' if named else ''}. Look at these texts; then lower learning_rate, lengthen "
-        f"warmup_steps, or, if a jump is no harm, raise loss_spike_nats and run again: {kept}"
-    )
+@dataclass(frozen=True)
+class MicroBatch:
+    """What one process computed at once: its samples, its loss, and the documents in it."""
+
+    samples: tuple[int, ...]
+    loss: float
+    origins: tuple[Origin, ...] = ()
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """A step that broke the rule: what is wrong, and its micro-batches, those that are no number and the largest first.
+
+    `skips` are the samples that the run leaves out so far.
+    """
+
+    what: str
+    step: int
+    batches: tuple[MicroBatch, ...]
+    checkpoint: Path | None
+    skips: Skips
+
+    @classmethod
+    def of(
+        cls, what: str, step: int, batches: Iterable[MicroBatch], checkpoint: Path | None, skips: Skips | None = None
+    ) -> Self:
+        """With the micro-batches in the order of suspicion."""
+        ordered = sorted(batches, key=lambda one: -one.loss if math.isfinite(one.loss) else -math.inf)
+        return cls(what, step, tuple(ordered), checkpoint, skips or Skips())
+
+    def save(self, path: Path) -> None:
+        """Write all micro-batches with all their documents as JSON; a loss that is no number becomes a string."""
+        batches = [
+            {
+                "loss": one.loss if math.isfinite(one.loss) else str(one.loss),
+                "samples": one.samples,
+                "documents": [asdict(origin) for origin in one.origins],
+            }
+            for one in self.batches
+        ]
+        values = {"what": self.what, "step": self.step, "skip_samples": self.remedy, "micro_batches": batches}
+        write_text(path, json.dumps(values, indent=1, default=str) + "\n")
+
+    @property
+    def remedy(self) -> str:
+        """What `skip_samples` must be for the run to go on without this step's samples."""
+        samples = [sample for one in self.batches for sample in one.samples]
+        return str(self.skips.and_from(min(samples), max(samples)))
+
+    def message(self, path: Path) -> str:
+        """What the error says: the step, the suspects with their documents, what to do, and where all of it is."""
+        parts, left = [], NAMED
+        for one in self.batches:
+            named = "; ".join(str(origin) for origin in one.origins[:left])
+            left -= min(left, len(one.origins))
+            place = f"loss {one.loss:.3f} in samples {one.samples[0]} to {one.samples[-1]}"
+            parts.append(f"{place}, which hold {named}" if named else place)
+            if left == 0 or len(parts) == SHOWN:
+                break
+        if more := len(self.batches) - len(parts):
+            parts.append(f"{more} more micro-batches")
+        kept = f"{self.checkpoint} is from before" if self.checkpoint else "no checkpoint was written before"
+        return (
+            f"{self.what} at step {self.step}. The worst first: {'; '.join(parts)} (all documents: {path}). Look at "
+            "these texts: the same samples give the same loss again. To go on without them, set skip_samples (of the "
+            f"second stage: long_skip_samples) to {self.remedy}, or to a wider range: {kept}. If a jump is no harm, "
+            "raise loss_spike_nats; another learning_rate or warmup_steps begins a new run"
+        )

@@ -51,6 +51,11 @@ def keep_freed_memory() -> bool:
     return bool(mallopt(M_MMAP_THRESHOLD, LARGEST)) and bool(mallopt(M_TRIM_THRESHOLD, LARGEST))
 
 
+def accelerator() -> str:
+    """Where this machine computes fastest: "cuda" where PyTorch sees a GPU, else "cpu"."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 # docs: start-peak
 def matmul_flops(
     device: torch.device | str = "cpu", dtype: torch.dtype = torch.bfloat16, seconds: float = 0.5

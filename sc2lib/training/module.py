@@ -16,6 +16,7 @@ from sc2lib.training.config import TrainingConfig
 from sc2lib.training.data import IGNORED, MicroBatches, TokenWindows, TrainingSamples, training_loader
 from sc2lib.training.optimizer import adamw
 from sc2lib.training.parallel import clip_gradients, parallelise, scatter
+from sc2lib.training.positions import reshaped
 from sc2lib.training.recomputation import recompute_blocks
 from sc2lib.training.strategies import share
 
@@ -23,10 +24,11 @@ from sc2lib.training.strategies import share
 def initial_model(config: TrainingConfig) -> Starcoder2:
     """Fresh weights drawn from the seed, or those of `config.initial_model` in the shape of `config.model`.
 
-    A second stage may change the RoPE base, the window and the context: none of them owns a parameter.
+    A second stage may change the RoPE base, the window and the context: none of them owns a parameter. The weights are
+    in memory once.
     """
-    model = Starcoder2(config.model, device="meta").to_empty(device="cpu")
     if config.initial_model is None:
+        model = Starcoder2(config.model, device="meta").to_empty(device="cpu")
         model.initialize(torch.Generator().manual_seed(config.data.seed))
         return model
     trained = Starcoder2.from_pretrained(config.initial_model, dtype=torch.float32)
@@ -38,8 +40,7 @@ def initial_model(config: TrainingConfig) -> Starcoder2:
             f"{config.initial_model} differs from the model to be trained in {', '.join(different)}; only "
             f"{', '.join(sorted(shape))} may change between stages"
         )
-    model.load_state_dict(trained.state_dict())
-    return model
+    return reshaped(trained, config.model)
 
 
 class Pretraining(lightning.LightningModule):
@@ -63,6 +64,7 @@ class Pretraining(lightning.LightningModule):
             recompute_blocks(self.model)
         self.loss_sum = torch.zeros((), dtype=torch.float64)
         self.target_count = torch.zeros((), dtype=torch.float64)
+        self.micro_losses: list[Tensor] = []  # of each micro-batch since the last row of the metrics
         self.grad_norm: Tensor | None = None
         self.step_learning_rate = 0.0
 
@@ -83,6 +85,7 @@ class Pretraining(lightning.LightningModule):
         count = (targets_BT != IGNORED).sum()
         self.loss_sum += loss.detach().double() * count
         self.target_count += count
+        self.micro_losses.append(loss.detach())
         return loss * (count / targets_BT.numel())
 
     def configure_gradient_clipping(self, optimizer: Any, *limits: Any, **more: Any) -> None:
@@ -101,7 +104,8 @@ class Pretraining(lightning.LightningModule):
     def train_dataloader(self) -> DataLoader:
         """Batches from the step that comes next; Lightning asks after it has restored a checkpoint."""
         data = self.config.data
-        batches = MicroBatches(data.batch_size, data.micro_batch_size, self.trainer.global_step, *share(self.trainer))
+        sizes = (data.batch_size, data.micro_batch_size)
+        batches = MicroBatches(*sizes, self.trainer.global_step, *share(self.trainer), data.skips)
         return training_loader(self.samples, batches, data.loader_workers)
         # docs: end-step
 

@@ -71,17 +71,24 @@ def label_bars(rows: Sequence[LabelledLoss], average: float) -> Figure:
     return fig
 
 
-def language_curves(metrics: pa.Table, count: int = 6) -> Figure:
-    """Bits per byte of held-out text against tokens, a line for each of the `count` languages with most of it."""
-    rows = split(metrics, "language").to_pylist()
-    sizes = {row["label"]: row["targets"] for row in rows if row["bits_per_byte"] is not None}
-    fig, ax = figures.new(aspect=0.5)
-    for name in sorted(sizes, key=lambda name: (-sizes[name], name))[:count]:
-        own = [row for row in rows if row["label"] == name]
-        ax.plot([row["tokens"] for row in own], [row["bits_per_byte"] for row in own], "o-", markersize=3, label=name)
-    ax.set(xlabel="tokens", ylabel="bits per byte")
-    figures.ticks(ax.xaxis, figures.count)
-    ax.legend()
+def label_curves(metrics: pa.Table, count: int = 6) -> Figure:
+    """Bits per byte of held-out text against tokens, by language on the left and by source on the right.
+
+    A line for each of the `count` labels with most text; what is no text, sentinels alone, has none.
+    """
+    fig, axes = figures.new(aspect=0.9, columns=2, sharey=True)
+    for ax, kind in zip(axes, ("language", "source"), strict=True):
+        rows = split(metrics, kind).to_pylist()
+        sizes = {row["label"]: row["targets"] for row in rows if row["bits_per_byte"] is not None}
+        for name in sorted(sizes, key=lambda name: (-sizes[name], name))[:count]:
+            own = [row for row in rows if row["label"] == name]
+            x, y = ([row[key] for row in own] for key in ("tokens", "bits_per_byte"))
+            ax.plot(x, y, "o-", markersize=3, label=name.replace("_", " "))
+        ax.set(xlabel="tokens", title=f"by {kind}")
+        figures.ticks(ax.xaxis, figures.count)
+        if sizes:
+            ax.legend()
+    axes[0].set_ylabel("bits per byte")
     return fig
 
 

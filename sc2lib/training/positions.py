@@ -2,6 +2,8 @@
 
 import itertools
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import torch
 
 from sc2lib.model.config import ModelConfig
 from sc2lib.model.transformer import Starcoder2
-from sc2lib.training.machine import settings
+from sc2lib.training.machine import accelerator, settings
 from sc2lib.training.validation import ValidationWindows, autocast, window_losses
 
 # One row per model and position; loss in nats per token, the mean over `windows` held-out windows.
@@ -31,6 +33,25 @@ def reshaped(model: Starcoder2, config: ModelConfig) -> Starcoder2:
     other = Starcoder2(config, device="meta")
     other.load_state_dict(model.state_dict(), assign=True)
     return other
+
+
+@contextmanager
+def placed(model: Starcoder2, device: str) -> Iterator[Starcoder2]:
+    """The model on `device`: itself if it is there, else a copy whose memory is given back at the end.
+
+    Between two measurements the weights wait on the CPU, because training may need all of the GPU.
+    """
+    if next(model.parameters()).device.type == device:
+        yield model
+        return
+    copy = Starcoder2(model.config, device="meta")
+    copy.load_state_dict({name: tensor.to(device) for name, tensor in model.state_dict().items()}, assign=True)
+    try:
+        yield copy
+    finally:
+        copy.to_empty(device="meta")
+        if device == "cuda":
+            torch.cuda.empty_cache()
 
 
 def loss_by_position(name: str, losses: np.ndarray) -> pa.Table:
@@ -90,9 +111,13 @@ def measured_reach(model: Starcoder2, tokens: np.ndarray) -> int:
 def measured_losses(
     model: Starcoder2, windows: ValidationWindows, threads: int, precision: str, size: int = 2, cut: int | None = None
 ) -> np.ndarray:
-    """`window_losses` on the CPU at the precision of training, [windows, T], the same bits in every run."""
-    with settings(threads, deterministic=True):
-        return window_losses(model, windows, size=size, context=autocast("cpu", precision), cut=cut)
+    """`window_losses` at the precision of training, [windows, T], on the GPU where there is one.
+
+    On a CPU they are the same bits in every run.
+    """
+    device = accelerator()
+    with settings(threads, deterministic=device == "cpu"), placed(model, device) as there:
+        return window_losses(there, windows, size=size, context=autocast(device, precision), cut=cut)
 
 
 def write_losses(path: Path, *arguments: Any, **keywords: Any) -> None:

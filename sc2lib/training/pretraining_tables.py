@@ -79,7 +79,8 @@ def last_samples(samples: pa.Table) -> str:
     texts = [
         f"{row['before']}«{row['text']}»{row['after']}" if row["after"] else row["before"] + row["text"] for row in last
     ]
-    return "\n\n".join(f"````text\n{text}\n````" for text in texts) or "No samples were asked for."
+    none = "No samples were written: `sample_tokens` is 0, or the model was cut over devices."
+    return "\n\n".join(f"````text\n{text}\n````" for text in texts) or none
 
 
 def _line(text: str, width: int = 44) -> str:

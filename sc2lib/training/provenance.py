@@ -23,17 +23,34 @@ class Origin:
         return f"{self.repo_name or self.source} (document {self.document_id}{': ' + shown if shown else ''})"
 
 
+def narrowed(
+    windows: Sequence[int], length: int, token_index: str | None, documents: str | None = None
+) -> tuple[pa.Table | None, pa.Table | None]:
+    """What `origins` needs of the two tables for some windows, so that many questions read the files once."""
+    if token_index is None:
+        return None, None
+    index = ds.dataset(token_index).to_table(filter=pc.field("split") == "train")
+    starts = np.unique(np.array(windows, np.int64) * length)
+    first = np.searchsorted(starts + length, index["start"].to_numpy())  # the first window that does not end before it
+    touched = starts[np.minimum(first, len(starts) - 1)] < index["end"].to_numpy()
+    index = index.filter(pa.array(touched & (first < len(starts))))
+    if documents is None:
+        return index, None
+    known = pc.field("document_id").isin(index["document_id"].to_pylist())
+    return index, ds.dataset(documents).to_table(columns=["document_id", "files"], filter=known)
+
+
 def origins(
     windows: Sequence[int],
     length: int,
-    token_index: str | None,
-    documents: str | None = None,
+    token_index: str | pa.Table | None,
+    documents: str | pa.Table | None = None,
     tokens: np.ndarray | None = None,
     separator: int | None = None,
 ) -> list[Origin]:
     """The documents that lie in windows of `length` + 1 tokens of the training file, in the order of the file.
 
-    `token_index` and `documents` are the folders of those tables that chapters 09 and 08 write; without the first
+    `token_index` and `documents` are the tables that chapters 09 and 08 write, or their folders; without the first
     nothing is known. With the `tokens` of the file and the id of `<file_sep>`, only files inside the windows are named.
     """
     if token_index is None:

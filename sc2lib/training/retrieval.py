@@ -17,8 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sc2lib.model.transformer import Starcoder2
-from sc2lib.training.machine import settings
+from sc2lib.training.machine import accelerator, settings
 from sc2lib.training.needles import Probe
+from sc2lib.training.positions import placed
 from sc2lib.training.validation import autocast
 
 BATCH = 1 << 14  # tokens read at once
@@ -60,7 +61,7 @@ def judged(logits_nV: Tensor, answer_n: Tensor) -> Answered:
 
 # docs: start-reader
 def reader(model: Starcoder2, threads: int, precision: str) -> Reader:
-    """Reads on the CPU. Only the positions of the answers are turned into logits, so a long context is cheap.
+    """Only the positions of the answers are turned into logits: a long context is cheap. On the GPU if there is one.
 
     Shorter rows of a batch are padded on the right, where no token can look. How rows are put together depends on their
     lengths alone: contexts that differ in a needle beyond the model's reach give the same bits.
@@ -70,15 +71,17 @@ def reader(model: Starcoder2, threads: int, precision: str) -> Reader:
     def read(contexts: Sequence[np.ndarray], answers: Sequence[np.ndarray]) -> list[Answered]:
         rows = [np.concatenate(pair).astype(np.int64) for pair in zip(contexts, answers, strict=True)]
         found: dict[int, Answered] = {}
-        with settings(threads, deterministic=True), autocast("cpu", precision):
+        device = accelerator()
+        fixed = settings(threads, deterministic=device == "cpu")
+        with fixed, placed(model, device) as there, autocast(device, precision):
             for numbers in batches([len(row) for row in rows]):
                 tokens_BT = torch.zeros(len(numbers), max(len(rows[k]) for k in numbers), dtype=torch.int64)
                 for place, k in enumerate(numbers):
                     tokens_BT[place, : len(rows[k])] = torch.from_numpy(rows[k])
-                x_BTE = model.hidden(tokens_BT)
+                x_BTE = there.hidden(tokens_BT.to(device))
                 for place, k in enumerate(numbers):
                     due = slice(len(contexts[k]) - 1, len(rows[k]) - 1)
-                    logits_nV = F.linear(x_BTE[place, due], model.output_weight_VE).float()
+                    logits_nV = F.linear(x_BTE[place, due], there.output_weight_VE).float().cpu()
                     found[k] = judged(logits_nV, tokens_BT[place, len(contexts[k]) : len(rows[k])])
         return [found[k] for k in range(len(rows))]
 

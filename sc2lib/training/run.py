@@ -28,13 +28,14 @@ import torch
 from lightning.pytorch.plugins.environments import ClusterEnvironment, LightningEnvironment, SLURMEnvironment
 
 from sc2lib.errors import ParameterError, RunDirectoryError, Sc2Error, StoppedError, UnsupportedError
-from sc2lib.files import atomic, write_text
+from sc2lib.files import atomic
 from sc2lib.training import machine
 from sc2lib.training.callbacks import EndOfStep, Record, Report, Speed, Validate, progress_label
 from sc2lib.training.checkpoints import Checkpoints, SaveCheckpoint
 from sc2lib.training.config import RunConfig, TrainingConfig
 from sc2lib.training.data import accumulation
 from sc2lib.training.failures import FAILED, reason
+from sc2lib.training.lineage import Lineage, set_aside
 from sc2lib.training.metrics import MetricsFile, read_metrics, write_metrics
 from sc2lib.training.module import Pretraining
 from sc2lib.training.parallel import gather
@@ -48,7 +49,7 @@ from sc2lib.workflow.measure import usable_cores
 
 PATIENCE_SECONDS = 60
 SAMPLES_FILE = "samples.jsonl"
-FINISHED = "finished"  # holds the identity of the run whose model lies beside it
+FINISHED = "finished"  # the lineage of the model that lies beside it
 
 
 class TrainingError(Sc2Error):
@@ -75,6 +76,11 @@ class TrainingRun:
     def metrics_file(self) -> Path:
         """The CSV file behind `metrics`."""
         return self.folder / "metrics.csv"
+
+    @property
+    def code(self) -> tuple[str, ...]:
+        """The versions of the training code that made the model, in turn (`sc2lib.training.lineage`)."""
+        return Lineage.load(self.folder / FINISHED).code
 
     def export(self, path: Path) -> None:
         """Copy the weights and the tokenizer into a folder that transformers and the later stages read."""
@@ -133,14 +139,19 @@ class TrainingRun:
 
 
 def run(config: TrainingConfig, report: Report | None = None) -> TrainingRun:
-    """Train, or go on training, until the last step; a finished run is not repeated.
+    """Train, or go on training, until the last step; a run that this very code finished is not repeated.
 
-    Raises TrainingError when a process of a run on several devices fails, with the reason; StoppedError
-    when the run was asked to stop, with a checkpoint from which the same call goes on.
+    What was finished by other code, or without the same samples, is set aside beside the folder, where nothing deletes
+    it. Raises TrainingError when a process of a run on several devices fails, with the reason; StoppedError when the
+    run was asked to stop, with a checkpoint from which the same call goes on.
     """
     result = TrainingRun(config)
-    if _finished(config):
-        return result
+    lineage = Lineage.now(config.decisive(), config.data.skip_samples)
+    finished = Lineage.load(result.folder / FINISHED) if (result.folder / FINISHED).exists() else None
+    if finished and finished.decisive == lineage.decisive:
+        if finished.code[-1:] == lineage.code and finished.skip_samples == lineage.skip_samples:
+            return result
+        set_aside(result.folder)
     result.folder.mkdir(parents=True, exist_ok=True)
     config.save(result.folder / "training.json")
     if config.run.world == 1:
@@ -166,7 +177,8 @@ def train(config: TrainingConfig, report: Report | None = None) -> None:
     with machine.settings(threads, deterministic=not cuda), _quiet(), _alone(folder):
         module = Pretraining(config)
         writer = StateWriter(config.run.asynchronous_checkpoints)
-        checkpoints = Checkpoints(folder / "checkpoints", config.decisive(), writer)
+        lineage = Lineage.now(config.decisive(), config.data.skip_samples)
+        checkpoints = Checkpoints(folder / "checkpoints", lineage, writer)
         trainer = _trainer(module, checkpoints, report, cuda)
         stop = Stop(checkpoints, folder, trainer.accumulate_grad_batches, config.run.log_every_steps)
         trainer.callbacks.append(stop)  # type: ignore[attr-defined]
@@ -183,7 +195,7 @@ def train(config: TrainingConfig, report: Report | None = None) -> None:
             assert whole is not None
             with atomic(folder / "model") as temporary:
                 whole.save_pretrained(temporary)
-            write_text(folder / FINISHED, config.identity())
+            checkpoints.lineage.save(folder / FINISHED)
         trainer.strategy.barrier("finished")
         # docs: end-train
 
@@ -247,18 +259,13 @@ def _trainer(module: Pretraining, checkpoints: Checkpoints, report: Report | Non
 def _device(config: TrainingConfig) -> str:
     kind = config.run.accelerator
     if kind == "auto":
-        kind = "cuda" if torch.cuda.is_available() else "cpu"
+        kind = machine.accelerator()
     if kind == "cuda" and torch.cuda.device_count() < config.run.devices:
         raise ParameterError(
             f"devices {config.run.devices} on a machine where PyTorch sees {torch.cuda.device_count()} GPU(s); take at "
             "most that many, or accelerator cpu"
         )
     return kind
-
-
-def _finished(config: TrainingConfig) -> bool:
-    marker = Path(config.run.folder) / FINISHED
-    return marker.exists() and marker.read_text(encoding="utf-8") == config.identity()
 
 
 def _launch(config: TrainingConfig, report: Report | None) -> None:

@@ -103,7 +103,8 @@ class SamplesFile:
 class Write(Callback):
     """Lets the model write at every validation, before the checkpoint of the step.
 
-    Only the first process writes; a model cut over devices is on none of them whole and writes nothing.
+    Only the first process writes; a model cut over devices is on none of them whole and writes nothing (see
+    book/deviations.md).
     """
 
     def __init__(self, file: SamplesFile, accumulation: int) -> None:

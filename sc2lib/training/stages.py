@@ -74,10 +74,13 @@ def second_stage(
         learning_rate=knobs["long_learning_rate"],
         minimum_learning_rate=knobs["long_learning_rate"] / 10,
         warmup_steps=knobs["long_warmup_steps"],
+        schedule=knobs["learning_rate_schedule"],
+        z_loss=knobs["z_loss"],
     )
+    own = {"seed": knobs["seed"] + 1, "skip_samples": knobs["long_skip_samples"]}
     return TrainingConfig(
         model=model,
-        data=_data({**knobs, "seed": knobs["seed"] + 1}, tokens, length, *sizes, documents),
+        data=_data({**knobs, **own}, tokens, length, *sizes, documents),
         optimizer=optimizer,
         run=run,
         initial_model=str(weights),
@@ -109,6 +112,8 @@ def _data(
         document_mask=knobs["document_mask"],
         token_index=str(tokens / "token_index"),
         documents=None if documents is None else str(documents),
+        loader_workers=knobs["loader_workers"],
+        skip_samples=knobs["skip_samples"],
     )
 
 

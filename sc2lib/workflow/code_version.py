@@ -35,8 +35,13 @@ class Module:
 
 def code_version(notebook: Notebook) -> str:
     """SHA-256 (hexadecimal) of what the stage's results can depend on in the code."""
-    digest = hashlib.sha256(_normalise(notebook.code).encode())
-    for module in reachable(notebook.code):
+    return version_of(notebook.code)
+
+
+def version_of(source: str) -> str:
+    """The same of any source: its own code, and that of every module of the package that it reaches."""
+    digest = hashlib.sha256(_normalise(source).encode())
+    for module in reachable(source):
         path = _file(module)
         assert path is not None
         digest.update(f"{module}\n{_module(path, module).code}\n".encode())

@@ -31,6 +31,11 @@ class RunDirectory:
     def stage(self, name: str) -> Path:
         return self.path / name
 
+    @property
+    def lasting(self) -> Path:
+        """What outlives the folders of the stages (`Stage.lasting`)."""
+        return self.path / "lasting"
+
     def notebook(self, name: str) -> Path:
         """The executed copy of a stage's notebook."""
         return self.path / "notebooks" / f"{name}.ipynb"

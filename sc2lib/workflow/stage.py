@@ -2,7 +2,8 @@
 
 Outputs of an unfinished stage carry the key of what they were made from (``stage.json``): parameters and the files they
 name, input digests, code version. When the key is still the same, finished parts are taken over; when it changed, the
-old folder is set aside (one generation, under ``superseded/``) and comes back if the key does.
+old folder is set aside (one generation, under ``superseded/``) and comes back if the key does. A training of weeks must
+not start anew because a caption changed: it lies outside (`Stage.lasting`) and knows by itself what it belongs to.
 """
 
 import html
@@ -152,6 +153,15 @@ class Stage:
     def scratch(self, name: str) -> Path:
         """A path for what is no result: checkpoints, logs. It survives an interruption and is not hashed."""
         path = self.folder / "scratch" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def lasting(self, name: str) -> Path:
+        """A path for what outlives a change of parameters or code and says itself what it belongs to: a long training.
+
+        It is not hashed, and no run sets it aside or deletes it.
+        """
+        path = self._run.lasting / self.name / name
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 

@@ -1,4 +1,4 @@
-"""Small real notebooks, and the built book that SC2_BOOK names."""
+"""Small real notebooks, the built book that SC2_BOOK names, and the run it was built from."""
 
 import os
 from pathlib import Path
@@ -19,6 +19,16 @@ def book() -> Path:
     folder = Path(os.environ[ADDRESS]).resolve()
     assert (folder / "index.html").is_file(), f"{ADDRESS}={folder} holds no built book"
     return folder
+
+
+@pytest.fixture(scope="session")
+def finished() -> Path:
+    """The folder of a finished run of the profile smoke."""
+    if "SC2_RUN" in os.environ:
+        return Path(os.environ["SC2_RUN"]).resolve()
+    if ADDRESS not in os.environ:
+        pytest.skip("set SC2_RUN to a finished run of the profile smoke, or SC2_BOOK to its book")
+    return Path(os.environ[ADDRESS]).resolve().parents[1]
 
 
 def cell(kind: str, name: str, source: str, *tags: str) -> nbformat.NotebookNode:

@@ -79,6 +79,24 @@ def test_each_stage_says_for_itself_whether_its_blocks_are_recomputed(tmp_path: 
     assert (first.run.activation_checkpointing, second.run.activation_checkpointing) == (False, True)
 
 
+def test_the_second_stage_takes_over_what_the_profile_says_once(tmp_path: Path) -> None:
+    knobs = profiles.load("smoke", {"z_loss": 1e-4, "learning_rate_schedule": "wsd", "loader_workers": 3})
+    first = first_stage(knobs, tmp_path, tmp_path)
+    second = second_stage(knobs, first.model, tmp_path, tmp_path, tmp_path)
+    for stage in (first, second):
+        assert (stage.optimizer.z_loss, stage.optimizer.schedule, stage.data.loader_workers) == (1e-4, "wsd", 3)
+    assert (first.run.sample_tokens, second.run.sample_tokens) == (knobs["sample_tokens"], 0)
+
+
+def test_a_run_on_many_devices_can_be_checked_on_one(configuration: Make) -> None:
+    """The same samples and widths, so that a check of the smaller model speaks for the larger one."""
+    config = configuration(strategy="fsdp2", devices=2, num_hidden_layers=3)
+    one = config.on_one_device(1)
+    assert (one.run.world, one.run.sharded, one.data, one.optimizer) == (1, False, config.data, config.optimizer)
+    assert one.model == config.model.replace(num_hidden_layers=1)
+    assert config.on_one_device(8).model == config.model
+
+
 def test_identity_changes_with_losses_only(configuration: Make, tmp_path: Path) -> None:
     same = {configuration(tmp_path / "a"), configuration(tmp_path / "b", micro_batch_size=4, threads=2)}
     other = [configuration(seed=8), configuration(steps=13), configuration(rope_theta=1e4)]

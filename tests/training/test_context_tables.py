@@ -11,6 +11,7 @@ from sc2lib.training.context_tables import (
     angle_table,
     change_table,
     context_gain_table,
+    context_gain_words,
     difference_table,
     gain_table,
     needle_counts,
@@ -70,6 +71,16 @@ def test_the_stages_differ_in_three_numbers() -> None:
         ["longer, new base", "16,384"],
         ["window, same base", "4,096"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("gain", "said"),
+    [(0.5, "**helps** this model: +0.5"), (-0.5, "**hurts** this model: -0.5"), (0.0, "cannot be told")],
+)
+def test_the_worth_of_context_is_said_in_words(gain: float, said: str) -> None:
+    losses = np.random.default_rng(0).normal(3, 1, (20, 8))
+    noise = 0.01 * np.array([[-1], [1]] * 10)  # by window, zero on average
+    assert said in context_gain_words(losses + gain + noise, losses)
 
 
 def test_needles_and_gains_are_listed(corpus: Corpus) -> None:

@@ -1,5 +1,8 @@
 """One optimizer step: the same however it is cut, and the same as transformers' and PyTorch's own."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,6 +79,47 @@ def test_one_step_equals_the_formula(configuration: Make, tmp_path: Path) -> Non
         g = gradients[name]
         expected = old * (1 - rate * decay) - rate * g / (g.abs() + 1e-8)
         assert torch.allclose(after[name], expected, atol=1e-6)
+
+
+MEMORY_CHILD = """
+import ctypes, json, sys
+from pathlib import Path
+import torch
+from sc2lib.model.config import ModelConfig
+from sc2lib.model.transformer import Starcoder2
+from sc2lib.training.config import TrainingConfig
+from sc2lib.training.module import initial_model
+
+def status(name):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(name))
+
+config, small = map(TrainingConfig.load, map(Path, sys.argv[1:]))
+for one, fill in ((small, 0), (config, 1)):
+    model = Starcoder2(one.model, device="meta").to_empty(device="cpu")
+    for parameter in model.parameters():
+        parameter.data.fill_(fill)
+    model.save_pretrained(one.initial_model)
+    del model
+initial_model(small)  # loads the code that loading needs
+ctypes.CDLL(None).malloc_trim(0)  # freed memory goes back
+Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+before, model, after = status("VmRSS"), initial_model(config), status("VmHWM")
+parameters = list(model.parameters())
+assert all(parameter.requires_grad and parameter.flatten()[0] == 1 for parameter in parameters)
+print(json.dumps([after - before, sum(p.numel() * p.element_size() for p in parameters)]))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the peak of memory is read from Linux")
+def test_the_weights_of_the_first_stage_are_in_memory_once(configuration: Make, tmp_path: Path) -> None:
+    """220 MB of weights: the second stage begins with the model and at most three of its largest tensors."""
+    shape = {"vocab_size": 4096, "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 4}
+    for name, more in (("large", shape), ("small", {})):
+        configuration(initial_model=str(tmp_path / f"model-{name}"), **more).save(tmp_path / f"{name}.json")
+    command = [sys.executable, "-c", MEMORY_CHILD, str(tmp_path / "large.json"), str(tmp_path / "small.json")]
+    peak, held = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert held > 190e6 and peak < held + 3 * 4 * 4096 * 1024
 
 
 def test_the_seed_decides_the_weights(configuration: Make) -> None:

@@ -9,7 +9,7 @@ from sc2lib.training.pictures import (
     gain_curves,
     gradient_curve,
     label_bars,
-    language_curves,
+    label_curves,
     loss_by_position_curves,
     loss_curve,
     running_mean,
@@ -60,17 +60,25 @@ def test_labels_are_drawn_from_the_easiest() -> None:
     assert ax.yaxis_inverted() and list(ax.lines[0].get_xdata()) == [1.5, 1.5]
 
 
-def test_the_largest_languages_get_a_curve_each() -> None:
+def test_the_largest_languages_and_sources_get_a_curve_each() -> None:
     """Python and C have most targets; a label of sentinels only has no bits per byte."""
-    kinds = {"C": (5, 2.0), "Python": (9, 3.0), "(x)": (99, None), "Lua": (1, 4.0)}
+    kinds = {
+        "language": {"C": (5, 2.0), "Python": (9, 3.0), "(x)": (99, None), "Lua": (1, 4.0)},
+        "source": {"pull_requests": (1, 5.0), "code": (14, 2.5)},
+    }
     rows = [
-        {"tokens": step, "split": "language", "label": name, "targets": size, "bits_per_byte": bits and bits / step}
+        {"tokens": step, "split": kind, "label": name, "targets": size, "bits_per_byte": bits and bits / step}
         for step in (1, 2)
-        for name, (size, bits) in kinds.items()
+        for kind, labels in kinds.items()
+        for name, (size, bits) in labels.items()
     ]
-    axes = language_curves(pa.Table.from_pylist(rows, schema=METRICS), count=2).axes[0]
-    assert [line.get_label() for line in axes.lines] == ["Python", "C"]
-    assert axes.lines[1].get_ydata().tolist() == [2.0, 1.0]
+    left, right = label_curves(pa.Table.from_pylist(rows, schema=METRICS), count=2).axes
+    assert [line.get_label() for line in left.lines] == ["Python", "C"]
+    assert left.lines[1].get_ydata().tolist() == [2.0, 1.0]
+    assert [line.get_label() for line in right.lines] == ["code", "pull requests"]
+    assert right.lines[1].get_ydata().tolist() == [5.0, 2.5]
+    empty = label_curves(pa.Table.from_pylist([], schema=METRICS)).axes
+    assert not any(ax.lines for ax in empty), "a run without a token index has no labels"
 
 
 def test_throughput_and_memory_are_drawn_by_tokens() -> None:

@@ -6,6 +6,8 @@ import torch
 
 from sc2lib.model.config import ModelConfig
 from sc2lib.model.transformer import Starcoder2
+from sc2lib.training import positions
+from sc2lib.training.machine import accelerator, settings
 from sc2lib.training.positions import (
     LOSS_BY_POSITION,
     binned,
@@ -14,11 +16,12 @@ from sc2lib.training.positions import (
     measured_losses,
     measured_reach,
     paired_difference,
+    placed,
     position_bins,
     reshaped,
     write_losses,
 )
-from sc2lib.training.validation import ValidationWindows
+from sc2lib.training.validation import ValidationWindows, autocast, window_losses
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +85,27 @@ def test_measured_losses_repeat_and_obey_the_cut(model: Starcoder2, tmp_path: Pa
     write_losses(tmp_path / "cut.npy", model, windows, 1, "32-true", cut=8)
     assert np.array_equal(np.load(tmp_path / "cut.npy"), cut)
     assert np.abs(whole[:, 8:] - cut[:, 8:]).max() > 1e-3
+
+
+def test_losses_are_measured_where_the_machine_computes_fastest(
+    model: Starcoder2, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No GPU here: the device "meta", which has none of the weights, stands for one."""
+    path = tmp_path / "validation.bin"
+    np.random.default_rng(0).integers(0, 64, 4 * 32 + 1).astype(np.uint16).tofile(path)
+    windows = ValidationWindows(path, 32, 4)
+    if accelerator() == "cpu":
+        with settings(1, deterministic=True):
+            expected = window_losses(model, windows, context=autocast("cpu", "bf16-mixed"))
+        assert np.array_equal(measured_losses(model, windows, 1, "bf16-mixed", size=8), expected)
+    seen: list[Starcoder2] = []
+    monkeypatch.setattr(positions, "accelerator", lambda: "meta")
+    monkeypatch.setattr(positions, "window_losses", lambda there, *rest, **more: seen.append(there))
+    measured_losses(model, windows, 1, "32-true")
+    assert {p.device.type for p in seen[0].parameters()} == {"meta"} and seen[0].config == model.config
+    assert {p.device.type for p in model.parameters()} == {"cpu"}
+    with placed(model, "cpu") as there:
+        assert there is model
 
 
 def test_the_reach_is_that_of_the_window_in_every_layer(model: Starcoder2) -> None:

@@ -126,6 +126,11 @@ def test_checkpoints_of_another_run_are_refused(configuration: Make, tmp_path: P
         run(configuration(tmp_path / "run", steps=8, warmup_steps=1))
 
 
+def test_processes_that_read_ahead_change_nothing(configuration: Make, tmp_path: Path) -> None:
+    alone, ahead = (configuration(tmp_path / str(count), loader_workers=count) for count in (0, 2))
+    assert results(run(alone).config) == results(run(ahead).config)
+
+
 def test_only_two_checkpoints_stay(configuration: Make, tmp_path: Path) -> None:
     run(configuration(tmp_path / "run"))
     names = sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir())

@@ -130,6 +130,18 @@ def test_scratch_is_not_hashed(stage):
     assert set(stage.finish().outputs) == {"files"}
 
 
+def test_what_lasts_outlives_every_change(project, run):
+    """A stage's folder is set aside at a change and gone after the next; a training of weeks must not be."""
+    for seed in (1, 2, 3):
+        stage = Stage.open("01_numbers", run_dir=run.path, seed=seed)
+        checkpoint = stage.lasting("training") / "checkpoint"
+        checkpoint.parent.mkdir(exist_ok=True)
+        assert checkpoint.exists() == (seed > 1)
+        checkpoint.touch()
+        write_numbers(stage)
+        assert set(stage.finish().outputs) == {"files"}
+
+
 def test_a_run_of_another_version_is_refused(project, run):
     run.initialise("smoke")
     record = json.loads((run.path / "run.json").read_text())
