@@ -118,13 +118,14 @@ def _book(options: argparse.Namespace) -> int:
 
 
 def _submit(options: argparse.Namespace) -> int:
+    from sc2lib.training.stages import check_stages
     from sc2lib.workflow.submission import Machines, jobs, shared_storage_warning, submit
 
     run, profile = where(options)
     names = ("nodes", "gpus_per_node", "cpus_per_node", "partition", "account", "time", "data_nodes", "data_partition")
     given = {name: getattr(options, name) for name in names}
     machines = Machines(**given, options=tuple(options.options), prelude=options.prelude)
-    chain = jobs(run, profile, settings(options.settings), machines)
+    chain = jobs(run, profile, settings(options.settings), machines, check_stages)
     if options.dry_run:
         for job in chain:
             say(f"# ===== {run.path / 'jobs' / job.name}.sh\n{job.script}")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sc2lib.corpus.fim import FimRates
+from sc2lib.errors import ParameterError
 from sc2lib.model.config import ModelConfig
 from sc2lib.training.config import DataConfig, OptimizerConfig, RunConfig, TrainingConfig
 
@@ -88,6 +89,17 @@ def second_stage(
 
 
 # docs: end-second-stage
+
+
+def check_stages(knobs: Mapping[str, Any]) -> None:
+    """Build both trainings on folders that are not there; raise ParameterError for what chapters 12 and 13 refuse."""
+    nowhere, chapter = Path("nowhere"), "12"
+    try:
+        first = first_stage(knobs, nowhere, nowhere)
+        chapter = "13"
+        second_stage(knobs, first.model, nowhere, nowhere, nowhere)
+    except ParameterError as error:
+        raise ParameterError(f"chapter {chapter} would refuse these settings: {error}") from error
 
 
 def _data(

@@ -20,7 +20,6 @@ import psutil
 
 from sc2lib.errors import ChainError, ParameterError, UnsupportedError
 from sc2lib.files import write_text
-from sc2lib.training.stages import first_stage, second_stage
 from sc2lib.workflow import profiles
 from sc2lib.workflow.project import notebooks, root
 from sc2lib.workflow.run_directory import RunDirectory
@@ -87,15 +86,22 @@ class Job:
     script: str
 
 
-def jobs(run: RunDirectory, profile: str, settings: Mapping[str, Any], machines: Machines) -> list[Job]:
+def jobs(
+    run: RunDirectory,
+    profile: str,
+    settings: Mapping[str, Any],
+    machines: Machines,
+    check: Callable[[Mapping[str, Any]], None],
+) -> list[Job]:
     """The jobs of the chain, each to start when the one before has succeeded.
 
-    Raises ParameterError for a setting no chapter has, and for whatever chapters 12 and 13 would refuse.
+    Raises ParameterError for a setting no chapter has, and for the knobs that `check` refuses (`check_stages` of
+    `sc2lib.training.stages`): what chapters 12 and 13 would refuse after the data job.
     """
     machines = _equipped(profile, machines)
     devices = settings.get("devices") or machines.gpus_per_node or 1
     given = {name: value for name, value in settings.items() if name not in ("devices", "nodes")}
-    _check(profile, settings, machines.nodes, devices)
+    check(_checked(profile, settings, machines.nodes, devices))
     many = machines.data_nodes > 1
     training = given | {"devices": devices, "nodes": machines.nodes}
     data = given | ({"executor": "ray"} if many else {})
@@ -175,7 +181,8 @@ def _check_option(option: str) -> None:
         )
 
 
-def _check(profile: str, settings: Mapping[str, Any], nodes: int, devices: int) -> None:
+def _checked(profile: str, settings: Mapping[str, Any], nodes: int, devices: int) -> dict[str, Any]:
+    """The knobs of the training on these machines."""
     known = {name for notebook in notebooks().values() for name in notebook.knobs} | set(profiles.COMMON)
     for name in settings:
         if name not in known:
@@ -190,7 +197,7 @@ def _check(profile: str, settings: Mapping[str, Any], nodes: int, devices: int) 
             f"give --gpus-per-node {-(-devices // group) * group}, or --set {cut}"
         )
     _check_batches(values, nodes * devices // group, group)
-    _check_stages(values)
+    return values
 
 
 def _check_batches(values: Mapping[str, Any], world: int, group: int) -> None:
@@ -205,17 +212,6 @@ def _check_batches(values: Mapping[str, Any], world: int, group: int) -> None:
                 f"{prefix}batch_size {batch} cannot be dealt out to {who} in micro-batches of {micro}; "
                 f"give --set {prefix}{near}, or other machines (--nodes, --gpus-per-node)"
             )
-
-
-def _check_stages(values: Mapping[str, Any]) -> None:
-    """Build both trainings as chapters 12 and 13 will, on folders that are not there: what they refuse, refuse now."""
-    nowhere, chapter = Path("nowhere"), "12"
-    try:
-        first = first_stage(values, nowhere, nowhere)
-        chapter = "13"
-        second_stage(values, first.model, nowhere, nowhere, nowhere)
-    except ParameterError as error:
-        raise ParameterError(f"chapter {chapter} would refuse these settings: {error}") from error
 
 
 def _script(

@@ -11,9 +11,16 @@ import pytest
 
 from sc2lib.cli import main
 from sc2lib.errors import ChainError, ParameterError, UnsupportedError
+from sc2lib.training.stages import check_stages
+from sc2lib.workflow import submission
 from sc2lib.workflow.run_directory import RunDirectory
 from sc2lib.workflow.runner import select
-from sc2lib.workflow.submission import LAST_TRAINING, Machines, jobs, shared_storage_warning, submit
+from sc2lib.workflow.submission import LAST_TRAINING, Machines, shared_storage_warning, submit
+
+
+def jobs(run: RunDirectory, profile: str, settings: dict, machines: Machines) -> list[submission.Job]:
+    """As `sc2 submit` makes them."""
+    return submission.jobs(run, profile, settings, machines, check_stages)
 
 
 def command(script: str) -> list[str]:
