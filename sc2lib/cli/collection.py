@@ -94,7 +94,7 @@ def _dedup(options: argparse.Namespace) -> int:
     from sc2lib.workflow.executors import start_ahead
 
     if options.executor == "local":
-        start_ahead(["sc2lib.dedup.tool"], options.workers)
+        start_ahead(["sc2lib.dedup.tool", "pandas"], options.workers)  # every pa.array asks for pandas
     from sc2lib.dedup.band_shape import PAPER, band_shape
     from sc2lib.dedup.options import DedupOptions
     from sc2lib.dedup.tool import Request, run
