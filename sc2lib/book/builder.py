@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from html import escape
 from importlib import metadata
 from pathlib import Path
 
@@ -24,6 +25,18 @@ PACKAGES = ("jupyter-book", "sphinx", "myst-nb", "sphinx-book-theme", "sphinx-ma
 MATHJAX = re.compile(
     r"tex-mml-chtml\.js|output/chtml/fonts/.+|input/tex/extensions/.+|ui/.+|a11y/.+|sre/mathmaps/en\.json"
 )
+
+ENTRANCE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>{title}</title>
+<link rel="icon" href="_static/{icon}">
+<meta http-equiv="refresh" content="0; url={first}">
+</head>
+<body><a href="{first}">{title}</a></body>
+</html>
+"""
 
 
 def build(root: Path, run_dir: Path, say: Say = lambda text: None, out: Path | None = None) -> Path:
@@ -52,6 +65,7 @@ def build(root: Path, run_dir: Path, say: Say = lambda text: None, out: Path | N
             for name, content in downloads.items():
                 _write(pages / "_sources" / name, content)
             _check(pages, tree)
+            (pages / "index.html").write_text(_entrance(tree), encoding="utf-8")
             (pages / ".digest").write_text(digest, encoding="utf-8")
             pages.rename(finished)
         finally:
@@ -109,6 +123,14 @@ def _run_jupyter_book(source: Path, made: Path, log: Path, say: Say) -> None:
     if process.returncode or problems:
         listed = "\n".join(f"  {line}" for line in problems[:40]) or f"  see {log}"
         raise InputError(f"the book was not built; the whole record is {log}\n{listed}")
+
+
+def _entrance(tree: dict[str, bytes]) -> str:
+    """The page at the book's address: it names the icon, for which a browser would otherwise ask the server's root."""
+    config = yaml.safe_load(tree["_config.yml"])
+    first = f"{yaml.safe_load(tree['_toc.yml'])['root']}.html"
+    icon = Path(config["html"]["favicon"]).name
+    return ENTRANCE.format(title=escape(config["title"]), icon=icon, first=first)
 
 
 def _check(pages: Path, tree: dict[str, bytes]) -> None:

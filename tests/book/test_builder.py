@@ -63,6 +63,9 @@ def test_a_book_is_built_once_and_a_warning_leaves_it_alone(clone: Path) -> None
     assert "image/svg+xml" in download.cells[-1].outputs[0].data
     landing = (run / "book/html/book/index.html").read_text(encoding="utf-8")
     assert 'href="../notebooks/01_archive.html"' in landing and "sc2-pipeline" in landing
+    entrance = first.read_text(encoding="utf-8")
+    assert 'url=book/index.html"' in entrance and 'rel="icon" href="_static/logo.svg"' in entrance
+    assert (run / "book/html/_static/logo.svg").is_file()
 
     stamp = first.stat().st_mtime_ns
     assert build(clone, run, said.append) == first and said[-1] == "the book is up to date"
