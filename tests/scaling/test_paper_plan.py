@@ -1,0 +1,34 @@
+import pytest
+
+from sc2lib.scaling.cluster import Cluster
+from sc2lib.scaling.costs import paper_cost
+from sc2lib.scaling.paper import PAPER_RUNS
+from sc2lib.scaling.paper_plan import needed_mfu, published, table
+from sc2lib.scaling.placement import place
+from sc2lib.scaling.step import run_seconds
+from sc2lib.workflow import profiles
+
+
+def test_the_mfu_that_hours_ask_for_gives_those_hours_again():
+    cluster = Cluster(nodes=64, mfu=0.37)
+    placed = place(cluster, profiles.load("paper-7b", {"batch_size": 512, "long_batch_size": 512}))
+    hours = run_seconds(cluster, placed) * 512 / 3600
+    assert needed_mfu(cluster, placed, hours) == pytest.approx(0.37)
+    assert needed_mfu(cluster, placed, hours / 10) is None
+
+
+def test_the_published_runs_ask_for_these_mfus():
+    """The verified speed of the 3B and its recalled hours agree on one MFU. The recalled hours of the 7B are too few
+    for the layout that its profile trains in, and ask for an ordinary one of layouts that send less."""
+    found = {name: mfu for name, _, mfu in published()}
+    speed, hours = found["3B, base stage, whole copies"], found["3B, both stages, whole copies"]
+    assert speed == pytest.approx(paper_cost(PAPER_RUNS[0], 0.4).mfu)  # no traffic is left over
+    assert hours == pytest.approx(speed, rel=0.03)
+    assert found["7B, as the profile trains"] is None
+    assert 0.34 < found["7B, the fastest layout"] < 0.45 and 0.34 < found["7B, the same degree in Megatron"] < 0.45
+
+
+def test_the_table_says_where_no_mfu_suffices():
+    rows = table()
+    assert ["7B, as the profile trains", "145,152 (R) GPU hours", "none suffices"] in rows
+    assert rows[0] == ["3B, base stage, whole copies", "10,000 (V) tokens/s and GPU", "66%"]
