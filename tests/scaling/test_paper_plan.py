@@ -4,7 +4,7 @@ from sc2lib.scaling.cluster import Cluster
 from sc2lib.scaling.costs import paper_cost
 from sc2lib.scaling.paper import PAPER_RUNS
 from sc2lib.scaling.paper_plan import needed_mfu, published, table
-from sc2lib.scaling.placement import place
+from sc2lib.scaling.placement import Choices, place
 from sc2lib.scaling.step import run_seconds
 from sc2lib.workflow import profiles
 
@@ -26,6 +26,14 @@ def test_the_published_runs_ask_for_these_mfus():
     assert hours == pytest.approx(speed, rel=0.03)
     assert found["7B, as the profile trains"] is None
     assert 0.34 < found["7B, the fastest layout"] < 0.45 and 0.34 < found["7B, the same degree in Megatron"] < 0.45
+
+
+def test_in_its_own_layout_the_15b_keeps_30_of_the_40_percent_assumed():
+    """Tensor 4, pipeline 2, a sharded optimizer, on 1,024 H100 (V). The bubble costs most."""
+    cluster = Cluster(nodes=128)
+    placed = place(cluster, profiles.load("paper-15b"), Choices(tensor=4, pipeline=2, megatron=True))
+    flops = sum(one.stage.flops for one in placed)
+    assert flops / (1024 * 989e12 * run_seconds(cluster, placed)) == pytest.approx(0.305, abs=0.005)
 
 
 def test_the_table_says_where_no_mfu_suffices():
