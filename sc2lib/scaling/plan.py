@@ -69,7 +69,7 @@ def plan(cluster: Cluster, placed: Sequence[Placed]) -> list[Quantity]:
     for one in placed:
         lines += _memory_lines(one, cluster)
     for one in placed:
-        lines += _network_lines(one, cluster)
+        lines += [*_network_lines(one, cluster), *_cut_lines(one, cluster)]
     for one in placed:
         lines += _step_lines(one, cluster)
     mfu, days = flops / (cluster.gpus * cluster.hardware.peak_flops) / seconds, seconds / 86400
@@ -143,35 +143,38 @@ def _memory_lines(placed: Placed, cluster: Cluster) -> list[Quantity]:
 
 
 def _network_lines(placed: Placed, cluster: Cluster) -> list[Quantity]:
+    """What copies of the model send each other."""
+    moved, step = placed.traffic.total, step_time(placed, cluster)
+    if not moved:
+        return []
+    if step.unhidden:
+        verdict = f"LONGER than the {step.copies - step.unhidden:.3g} s that computing hides"
+    else:
+        verdict = "hides behind computing"
+    what = {
+        "full": "weights gathered twice and gradients scattered in each of {} micro-batches (FSDP2)",
+        "optimizer": "gradients scattered, weights gathered, once",
+        "none": "gradients added up over the copies, once",
+    }[placed.layout.sharding].format(placed.micro_batches)
+    name = placed.stage.name
+    speed = f"that / {copies_bandwidth(placed, cluster) / 1e9:g} GB/s{_ring(placed, cluster)}"
+    return [
+        Quantity("network", f"a GPU and step, {name} stage", moved, "B", what),
+        Quantity("network", f"seconds a step, {name} stage", step.copies, "s", f"{speed}: {verdict}"),
+    ]
+
+
+def _cut_lines(placed: Placed, cluster: Cluster) -> list[Quantity]:
+    """What the parts of one copy send each other: ranks that share matrices, and stages of a pipeline."""
     name, step, lines = placed.stage.name, step_time(placed, cluster), []
-    if moved := placed.traffic.total:
-        what = {
-            "full": "weights gathered twice and gradients scattered in each of {} micro-batches (FSDP2)",
-            "optimizer": "gradients scattered, weights gathered, once",
-            "none": "gradients added up over the copies, once",
-        }[placed.layout.sharding].format(placed.micro_batches)
-        speed = f"that / {copies_bandwidth(placed, cluster) / 1e9:g} GB/s{_ring(placed, cluster)}"
-        if step.unhidden:
-            verdict = f"LONGER than the {step.copies - step.unhidden:.3g} s that computing hides"
-        else:
-            verdict = "hides behind computing"
-        lines += [
-            Quantity("network", f"a GPU and step, {name} stage", moved, "B", what),
-            Quantity("network", f"seconds a step, {name} stage", step.copies, "s", f"{speed}: {verdict}"),
-        ]
     if step.tensor:
         sums = MEGATRON if placed.layout.split_vocabulary else BOOK
         again = f" + {sums.again} recomputed" if placed.layout.checkpointing else ""
         what = f"{sums.forward}{again} sums forward, {sums.backward} backward of tokens x hidden a block"
+        speed = f"that / {cluster.link / 1e9:g} GB/s of a node's links: nothing hides it (Shoeybi et al. 2019)"
         lines += [
             Quantity("network", f"tensor parallel, {name} stage", placed.tensor_traffic, "B", what),
-            Quantity(
-                "network",
-                f"seconds, tensor, {name} stage",
-                step.tensor,
-                "s",
-                f"that / {cluster.link / 1e9:g} GB/s of a node's links: nothing hides it (Shoeybi et al. 2019)",
-            ),
+            Quantity("network", f"seconds, tensor, {name} stage", step.tensor, "s", speed),
         ]
     if step.pipeline:
         what = f"residual stream and gradient of {placed.micro_batches} micro-batches (Narayanan et al. 2021)"
