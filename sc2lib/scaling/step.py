@@ -39,8 +39,9 @@ class StepTime:
 def step_time(placed: Placed, cluster: Cluster) -> StepTime:
     """The longer of computing and of what it hides, plus what it cannot hide, with `cluster.mfu` while a GPU computes.
 
-    A pipeline of p stages idles (p - 1) / m of a step of m micro-batches (Narayanan et al. 2021, sec. 2.2). Peak rates
-    of links and adapters, no latency: a bound, which no cluster beats and few reach.
+    A pipeline of p stages idles (p - 1) / m of a step of m micro-batches (Narayanan et al. 2021, sec. 2.2). Rates are
+    those of data sheets, without latency: real collectives are slower. On the other side copies could send while a sum
+    is waited for, which is not counted on.
     """
     stage = placed.stage
     peak = cluster.gpus * cluster.hardware.peak_flops
