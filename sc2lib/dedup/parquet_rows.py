@@ -131,19 +131,28 @@ def check_columns(schema: pa.Schema, columns: Columns, where: Path) -> None:
 
 
 def cut_parquet(file: InputFile, columns: Columns, piece_bytes: int) -> Iterator[ParquetPiece]:
-    """Pieces of about `piece_bytes` uncompressed: small row groups together, a large one in parts of as many rows."""
+    """Pieces of at most about `piece_bytes` uncompressed: small row groups together, a large one in equal parts.
+
+    Only a row group that is a piece too large by itself is cut: each of its parts decodes the rows before it again.
+    """
     metadata = open_parquet(file.path).metadata
-    groups: list[int] = []
+    together: list[int] = []
     first_row = rows = size = 0
     for number in range(metadata.num_row_groups):
-        groups.append(number)
-        rows += metadata.row_group(number).num_rows
-        size += metadata.row_group(number).total_byte_size
-        if size >= piece_bytes or number == metadata.num_row_groups - 1:
-            step = max(1, -(-rows * piece_bytes // max(size, piece_bytes)))
-            for start in range(0, max(rows, 1), step):
-                yield ParquetPiece(file, tuple(groups), first_row, start, min(start + step, rows), columns)
-            groups, first_row, rows, size = [], first_row + rows, 0, 0
+        group = metadata.row_group(number)
+        if together and size + group.total_byte_size > piece_bytes:
+            yield ParquetPiece(file, tuple(together), first_row, 0, rows, columns)
+            together, first_row, rows, size = [], first_row + rows, 0, 0
+        together.append(number)
+        rows += group.num_rows
+        size += group.total_byte_size
+        if size > piece_bytes:
+            step = max(1, -(-rows * piece_bytes // size))
+            for start in range(0, rows, step):
+                yield ParquetPiece(file, (number,), first_row, start, min(start + step, rows), columns)
+            together, first_row, rows, size = [], first_row + rows, 0, 0
+    if together:
+        yield ParquetPiece(file, tuple(together), first_row, 0, rows, columns)
 
 
 def _filtered(table: pa.Table, keep: npt.NDArray[np.bool_]) -> pa.Table:

@@ -47,6 +47,14 @@ def test_a_large_row_group_is_read_in_parts(tmp_path):
     assert max(piece.table().num_rows for piece in found) <= 10
 
 
+def test_small_row_groups_are_read_together_and_each_once(tmp_path):
+    pq.write_table(TABLE, tmp_path / "a.parquet", row_group_size=4)
+    sizes = [pq.read_metadata(tmp_path / "a.parquet").row_group(number).total_byte_size for number in range(10)]
+    found = pieces(tmp_path / "a.parquet", int(2.5 * max(sizes)))
+    assert [number for piece in found for number in piece.row_groups] == list(range(10))
+    assert max(len(piece.row_groups) for piece in found) >= 2
+
+
 @pytest.mark.parametrize("column", ["text", "view", "kind"])
 def test_rows_that_stay_are_as_they_were(tmp_path, column):
     pq.write_table(TABLE, tmp_path / "a.parquet")
