@@ -1,14 +1,14 @@
 """Pairs of similar texts: candidates that share a band, their exact similarity, and brute force to compare with.
 
 Texts are numbered 0 … N - 1. Pairs are two index arrays with ``left < right``, sorted by (left, right), so that the
-result does not depend on how the texts were partitioned.
+result does not depend on how the texts were partitioned. SciPy is imported where it is called: the engine shares the
+types of this module, and every process of a run would wait for it.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from sc2lib.dedup.shingles import Hashes, Offsets, ShingleSets
 
@@ -63,6 +63,8 @@ def jaccard_of_pairs(pairs: Pairs, sets: ShingleSets) -> Floats:
     Two merges of sorted arrays inside SciPy, about 3 µs a pair. Exact up to collisions of 63-bit hashes: among a
     million distinct shingles some two collide with a probability of 5 in 100 million.
     """
+    from scipy import sparse
+
     sizes = sets.sizes
     common = np.zeros(len(pairs), np.int64)
     columns = sets.hashes.view(np.int64)
@@ -84,6 +86,8 @@ def all_similar_pairs(sets: ShingleSets, minimum: float) -> tuple[Pairs, Floats]
     The oracle for recall: an inverted index of every shingle, quadratic in the texts that share one. For samples
     of a few thousand texts.
     """
+    from scipy import sparse
+
     sizes = sets.sizes
     distinct, columns = np.unique(sets.hashes, return_inverse=True)
     shape = (len(sets), max(len(distinct), 1))

@@ -3,8 +3,6 @@
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy import sparse
-from scipy.sparse import csgraph
 
 from sc2lib.dedup.candidates import Floats, Pairs
 from sc2lib.dedup.shingles import Offsets
@@ -83,6 +81,9 @@ def leader_clusters(pairs: Pairs, jaccard: Floats, rank: Offsets) -> tuple[Offse
 
 def component_clusters(pairs: Pairs, rank: Offsets) -> Offsets:
     """The keeper of every text when groups are connected components, as in the paper: chains of pairs count."""
+    from scipy import sparse
+    from scipy.sparse import csgraph
+
     graph = sparse.coo_array((np.ones(len(pairs), bool), (pairs.left, pairs.right)), (len(rank), len(rank)))
     count, labels = csgraph.connected_components(graph, directed=False)
     best = np.full(count, len(rank), np.int64)

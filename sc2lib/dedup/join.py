@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
-from scipy.sparse import csgraph
 
 from sc2lib.dedup import arrays
 from sc2lib.dedup.exchange import Move, Source
+from sc2lib.dedup.kernels import connect
 from sc2lib.dedup.layout import Layout
 from sc2lib.dedup.shingles import Hashes, Offsets
 
@@ -102,12 +101,9 @@ def agreeing(layout: Layout, left: Offsets, right: Offsets) -> npt.NDArray[np.bo
 def save_forest(target: Path, left: Offsets, right: Offsets, **extra: npt.NDArray[Any]) -> None:
     """Write (rows, roots): every linked row that is not its tree's first, and the tree's first row."""
     rows, places = np.unique(np.concatenate([left, right]), return_inverse=True)
-    a, b = np.split(places, 2)
-    graph = sparse.coo_array((np.ones(len(a), bool), (a, b)), (len(rows), len(rows)))
-    trees, labels = csgraph.connected_components(graph, directed=False)
-    roots = np.full(trees, len(rows), np.int64)
-    np.minimum.at(roots, labels, np.arange(len(rows)))
-    root = rows[roots[labels]] if len(rows) else rows
+    first = np.arange(len(rows))
+    connect(*np.split(places, 2), first)
+    root = rows[first]
     arrays.save(target, rows=rows[rows != root], roots=root[rows != root], **extra)
 
 

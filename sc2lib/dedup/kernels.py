@@ -242,6 +242,28 @@ def drop_repeats(hashes: Any, offsets: Any) -> Any:
     return kept
 
 
+@compiled(numba.void(I64, I64, numba.types.int64[::1]))
+def connect(left: Any, right: Any, root: Any) -> None:
+    """Union-find with path halving: afterwards ``root[i]`` is the smallest number in the component of i.
+
+    ``left[j]`` and ``right[j]`` are linked; `root` comes as 0, 1, 2, … and is changed.
+    """
+    for link in range(len(left)):
+        a, b = left[link], right[link]
+        while root[a] != a:
+            root[a] = root[root[a]]
+            a = root[a]
+        while root[b] != b:
+            root[b] = root[root[b]]
+            b = root[b]
+        if a < b:
+            root[b] = a
+        else:
+            root[a] = b
+    for number in range(len(root)):  # a root is never above its number, so it has been settled before
+        root[number] = root[root[number]]
+
+
 @compiled(numba.int64(U64, U64))
 def common(a: Any, b: Any) -> Any:
     """How many values two ascending arrays without repeats share: one merge without a branch to guess wrong."""

@@ -17,7 +17,7 @@ from sc2lib.errors import StageError, UnsupportedError
 from sc2lib.workflow.measure import usable_cores
 
 # Imported once by the fork server, so that the pools of a stage's many steps start warm.
-PRELOADED = ("sc2lib.workflow.stage", "scipy.sparse.csgraph")
+PRELOADED = ("sc2lib.workflow.stage",)
 
 
 class Executor(Protocol):

@@ -5,6 +5,8 @@ from itertools import pairwise
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import sparse
+from scipy.sparse import csgraph
 
 from sc2lib.dedup import kernels
 from sc2lib.dedup.shingles import mix
@@ -42,3 +44,14 @@ def test_common_values_are_those_of_the_intersection(lists):
     first = np.array(sorted(set(lists[0])), np.uint64)
     for other in lists:
         assert kernels.common(first, np.array(sorted(set(other)), np.uint64)) == len(set(lists[0]) & set(other))
+
+
+@given(st.integers(1, 40), st.data())
+def test_components_are_those_of_scipy_and_named_by_their_smallest_member(count, data):
+    links = data.draw(st.lists(st.tuples(*[st.integers(0, count - 1)] * 2), max_size=60))
+    left, right = np.array(links, np.int64).reshape(-1, 2).T.copy()
+    root = np.arange(count)
+    kernels.connect(left, right, root)
+    graph = sparse.coo_array((np.ones(len(left), bool), (left, right)), (count, count))
+    _, labels = csgraph.connected_components(graph, directed=False)
+    assert root.tolist() == [labels.tolist().index(label) for label in labels]
