@@ -16,7 +16,6 @@ import importlib.metadata
 import json
 import multiprocessing
 import os
-import platform
 import statistics
 import subprocess
 import time
@@ -27,7 +26,7 @@ from typing import Any
 import psutil
 
 from sc2lib.files import write_text
-from sc2lib.workflow.measure import MemorySampler, usable_cores
+from sc2lib.workflow.measure import MemorySampler, processor, usable_cores
 from sc2lib.workflow.project import root
 
 Contender = Callable[[], object] | Sequence[str]
@@ -68,7 +67,7 @@ def compare(
                 print(f"{contender} is left out: {error}", flush=True)
     seconds = {contender: [run[0] for run in runs] for contender, runs in measured.items()}
     ours = statistics.median(next(iter(seconds.values())))
-    facts = {"machine": platform.machine(), "cores": usable_cores(), "commit": _commit(), "when": time.strftime("%F")}
+    facts = {"machine": processor(), "cores": usable_cores(), "commit": _commit(), "when": time.strftime("%F")}
     rows = [
         {"benchmark": name, "chapter": chapter, "what": what, "contender": contender, "version": _version(contender)}
         | {"unit": unit, "amount": amount, "seconds": (median := statistics.median(times)), "rate": amount / median}

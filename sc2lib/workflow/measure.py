@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import platform
 import threading
+from pathlib import Path
 
 import psutil
 
@@ -10,6 +12,24 @@ import psutil
 def usable_cores() -> int:
     """Cores this process may run on: a container or a Slurm job may have fewer than the machine."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+CPUINFO = Path("/proc/cpuinfo")
+MATRIX_UNITS = ("amx_bf16", "avx512_bf16", "bf16", "i8mm")  # x86 and Arm: products in bf16 are faster than in fp32
+
+
+def processor() -> str:
+    """The processor by name, family and model, and what it has for products in bf16: ratios of speed depend on it."""
+    name = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        lines = (line.partition(":") for line in CPUINFO.read_text(encoding="utf-8").partition("\n\n")[0].splitlines())
+        found = {key.strip(): value.strip() for key, _, value in lines}
+        name = found.get("model name", platform.machine())
+        units = set(MATRIX_UNITS) & set(found.get("flags", found.get("Features", "")).split())
+        details = [f"{key} {found[key]}" for key in ("cpu family", "model") if key in found]
+        details += sorted(units) or ["no unit for bf16"]
+        name += f" ({', '.join(details)})"
+    return name
 
 
 class MemorySampler:

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from sc2lib.workflow import measure
 from sc2lib.workflow.measure import MemorySampler
 
 ONE_CORE = """
@@ -29,3 +30,20 @@ def test_the_peak_counts_what_was_freed_again():
     sampler._sample()
     del block
     assert sampler.stop() >= before + (50 << 20)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("model\t: 17\nmodel name\t: Some CPU\ncpu family\t: 25\nflags\t: fma amx_bf16\n\nmodel name: B", "Some CPU "),
+        ("model name: Old\nflags: fma\n", "Old (no unit for bf16)"),
+        ("Features : fp bf16 i8mm\n", "(bf16, i8mm)"),
+    ],
+)
+def test_a_processor_has_a_name_and_says_what_it_has_for_bf16(tmp_path, monkeypatch, text, name):
+    monkeypatch.setattr(measure, "CPUINFO", tmp_path / "cpuinfo")
+    assert measure.processor(), "without the file, too"
+    measure.CPUINFO.write_text(text, encoding="utf-8")
+    assert name in measure.processor()
+    if "amx" in text:
+        assert measure.processor().endswith("(cpu family 25, model 17, amx_bf16)")
