@@ -28,6 +28,8 @@ PROPRIETARY = re2.compile(
     rb"(?:\W+\w+\W*\.|[^.;]{0,120}\Wwithout)"
     rb"|all\W+rights\W+reserved\W+(?:no\W+(?:permission|licen[sc]e|part|rights?)|you\W+may\W+not|unauthori[sz]ed"
     rb"|do\W+not\W+(?:use|copy|(?:re)?distribute))"
+    rb"|not\W+be\W+used\W+for\W+(?:any\W+)?commercial\W+(?:use|purposes?)"
+    rb"|does\W+not\W+grant\W+to\W+you\W+the\W+right\W+to\W+sell\W+the\W+software"  # the Commons Clause
     rb"|this\W+is\W+(?:closed|not\W+open)\W+source"
     rb"|(?:this|our)\W+(?:source\W+)?(?:code|software|program|project|repository)\W+"
     rb"(?:is\W+the\W+(?:\w+\W+)?property\W+of[^;]{0,80}\Wand\W+)?(?:may|must)\W+not\W+be\W+"
@@ -47,7 +49,7 @@ _RESERVATION = (
 _STATEMENT = (
     rb"(?:(?:this\s+is\s+)?(?:strictly\s+|company\s+)?(?:proprietary|confidential)"
     rb"(?:\s+(?:software|code|project|program|information|licen[sc]e))?"
-    rb"|(?:strictly\s+)?(?:for\s+)?(?:company\s+)?internal\s+use(?:\s+only)?"
+    rb"|(?:strictly\s+)?(?:for\s+)?(?:company\s+)?internal\s+use(?:\s+(?:at|by|in|within)\s+[\w ]{1,40}?)?(?:\s+only)?"
     rb"|(?:this\s+is\s+)?(?:closed|not\s+open)[\s-]+source(?:\s+(?:software|code|project))?"
     rb"|not\s+for\s+(?:public\s+)?(?:re)?(?:distribution|release)"
     rb"|no\s+(?:licen[sc]e|permission|rights?)\s+(?:is|are)\s+granted"
@@ -76,7 +78,7 @@ _MORE = rb"(?:" + _APART + rb"(?:" + _REFUSAL_ALONE + rb"|" + _RESERVATION + rb"
 _PAIR = _BEGIN + _STATEMENT + rb"(?:" + _NEXT + _REFUSAL + rb")+"
 
 REFUSALS = re2.compile(rb"(?im)(?:" + _PAIR + rb"|" + _RESERVATION + _NEXT + _REFUSAL + rb")" + _END)
-HEADED_REFUSAL = re2.compile(_HEADING + rb"(" + _TRAIN + _REFUSAL_ALONE + rb")" + _END)
+HEADED_REFUSAL = re2.compile(_HEADING + rb"(" + _TRAIN + _REFUSAL_ALONE + _MORE + rb")" + _END)
 _HEADED_RESERVATION = re2.compile(_HEADING + _COPYRIGHT + rb"?[\s.,;:-]*" + _RESERVATION)
 _WHOLE_REFUSAL = re2.compile(rb"(?i)\W*" + _TRAIN + _REFUSAL_ALONE + _MORE + rb"\W*")
 _ANY_RESERVATION = re2.compile(rb"(?i)\b" + _RESERVATION)

@@ -115,10 +115,23 @@ def test_a_refusal_in_running_text_counts_wherever_it_stands(path: str, text: st
 
 
 @pytest.mark.parametrize(
+    "condition",
+    [
+        "This software may not be used for commercial purposes.",
+        '"Commons Clause" License Condition v1.0\n\nThe License does not grant to you, the right to Sell the Software.',
+    ],
+)
+def test_a_condition_beside_the_text_of_a_license_that_permits_forbids(condition: str) -> None:
+    assert found("/LICENSE", condition + "\n\n" + reference_texts()["MIT"]) == [FORBIDS, "MIT"]
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("Internal use only.", [FORBIDS]),
         ("UNLICENSED", [FORBIDS]),
+        ("Private - All Rights Reserved", [FORBIDS]),
+        ("For internal use at Foo only.", [FORBIDS]),
         ("Closed source.", [FORBIDS]),
         ("© 2020 Foo Inc. All rights reserved.", [UNKNOWN_REFERENCE]),
         ("MIT. All rights reserved.", ["MIT"]),
