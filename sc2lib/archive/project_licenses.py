@@ -8,6 +8,7 @@ licences ("BSD License"); the family's common member stands for it.
 from typing import Any
 
 from sc2lib.license_expressions import permissive_licenses
+from sc2lib.license_refusals import is_refusal, is_reservation
 
 # Trove classifier (last part) to SPDX identifier.
 CLASSIFIERS = {
@@ -53,7 +54,8 @@ def declared(metadata: Any) -> str | None:
     """The SPDX expression a distribution's metadata declares; None when it declares nothing.
 
     Several classifiers are joined with AND, because nothing says whether the user may choose. The free-text field
-    ``License`` counts only when it is exactly an identifier: of the table above, or of a permissive licence.
+    ``License`` counts only when it is exactly an identifier (of the table above, or of a permissive licence), or when
+    it refuses ("Proprietary", "All rights reserved"): then something is stated that nobody can look up.
     """
     if expression := (metadata["License-Expression"] or "").strip():
         return expression
@@ -63,4 +65,6 @@ def declared(metadata: Any) -> str | None:
     if found:
         return NO_ASSERTION if NO_ASSERTION in found else " AND ".join(found)
     free = (metadata["License"] or "").strip()
+    if is_refusal(free) or is_reservation(free):
+        return NO_ASSERTION
     return free if free in permissive_licenses() or free in CLASSIFIERS.values() else None

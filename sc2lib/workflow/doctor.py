@@ -52,6 +52,7 @@ def examine(folder: Path, *more: Finding) -> list[Finding]:
         *more,
         _tool("git", "needed by source=git"),
         _tool("chromium", "needed by the browser tests: apt-get install chromium"),
+        _tool("clamscan", "needed by clamav_database: apt-get install clamav"),
         _tool("sbatch", "needed for Slurm only"),
         _module("ray", "needed by executor=ray: pip install 'sc2lib[cluster]'"),
     ]

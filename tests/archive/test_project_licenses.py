@@ -37,7 +37,11 @@ def metadata(expression: str | None = None, classifiers: tuple[str, ...] = (), f
         (metadata(free="BSD-2-Clause"), "BSD-2-Clause"),
         (metadata(free="MPL-2.0"), "MPL-2.0"),
         (metadata(free="BSD"), None),
-        (metadata(free="Copyright (c) somebody\nall rights reserved"), None),
+        (metadata(free="Proprietary"), NO_ASSERTION),
+        (metadata(free="UNLICENSED"), NO_ASSERTION),
+        (metadata(free="Copyright (c) somebody\nall rights reserved"), NO_ASSERTION),
+        (metadata(free="Copyright (c) somebody\nall rights reserved\n\nRedistribution and use are permitted"), None),
+        (metadata(free="See the file LICENSE"), None),
         (metadata(), None),
     ],
 )

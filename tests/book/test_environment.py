@@ -106,7 +106,7 @@ def test_the_readme_names_what_is_there() -> None:
     packages = re.search(r"^System packages: .*$", readme, re.MULTILINE)
     installed = re.search(r"apt-get install .* (chromium .*)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
     assert packages and installed
-    assert set(installed.group(1).split()) == set(re.findall(r"`([a-z]+)`", packages.group(0)))
+    assert set(installed.group(1).split()) == set(re.findall(r"`([a-z-]+)`", packages.group(0)))
 
 
 def test_versions_agree() -> None:

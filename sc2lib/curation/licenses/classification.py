@@ -19,6 +19,7 @@ from sc2lib.curation.licenses.names import NOASSERTION, data, mentions, tags
 from sc2lib.curation.licenses.texts import Match, match_texts
 from sc2lib.curation.licenses.words import words
 from sc2lib.license_expressions import is_permissive, permissive_licenses
+from sc2lib.license_refusals import reserves, reserves_below_heading
 
 PERMISSIVE_TYPE, NON_PERMISSIVE_TYPE, NO_LICENSE_TYPE = "permissive", "non_permissive", "no_license"
 TYPES = (PERMISSIVE_TYPE, NO_LICENSE_TYPE, NON_PERMISSIVE_TYPE)
@@ -78,7 +79,8 @@ def licenses_of_file(path: str, text: str, matches: Iterable[Match]) -> list[str
     """SPDX identifiers of the matches, sorted, each once.
 
     A file whose name promises a licence and which holds no known one yields UNKNOWN, or UNKNOWN_REFERENCE when it
-    only points to other files; nothing, when there is no more in it than copyright lines or a word or two.
+    only points to other files or reserves all rights; nothing, when there is no more in it than copyright lines or a
+    word or two. A heading "License" with such a reservation below it is UNKNOWN_REFERENCE in any file, too.
     """
     found = {match.license for match in matches}
     if not found and _is_proper(path) and not A_PATH.fullmatch(text):
@@ -86,6 +88,10 @@ def licenses_of_file(path: str, text: str, matches: Iterable[Match]) -> list[str
             found.add(UNKNOWN_REFERENCE)
         elif len(words(text)) >= FEWEST_WORDS or len(FOREIGN_LETTER.findall(text)) >= FEWEST_FOREIGN_LETTERS:
             found.add(UNKNOWN)
+        elif reserves(text):
+            found.add(UNKNOWN_REFERENCE)
+    elif not found and reserves_below_heading(text):
+        found.add(UNKNOWN_REFERENCE)
     return sorted(found)
 
 

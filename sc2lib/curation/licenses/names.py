@@ -18,8 +18,10 @@ from license_expression import get_license_index
 from sc2lib.curation.licenses.spdx import reference_addresses, reference_names
 from sc2lib.curation.licenses.texts import Match
 from sc2lib.license_expressions import licensing, parse
+from sc2lib.license_refusals import HEADED_REFUSAL, PROPRIETARY, REFUSALS, is_refusal
 
 NOASSERTION = "NOASSERTION"  # a licence is stated, but not one that is known
+FORBIDDEN = "LicenseRef-scancode-proprietary-license"
 UNKNOWN_SPDX = "LicenseRef-scancode-unknown-spdx"  # what ScanCode says of a tag's licence that it does not know
 
 # All patterns run on RE2, which reads every byte once, so that no file can stall them.
@@ -49,24 +51,6 @@ GNU_FAMILIES = {b"": "GPL", b"lesser": "LGPL", b"library": "LGPL", b"affero": "A
 DEBIAN_TEXT = re2.compile(rb"/usr/share/common-licenses/([A-Z][A-Za-z0-9.-]*[A-Za-z0-9])")
 PUBLIC_DOMAIN = re2.compile(
     rb"(?i)\b(?:placed|released|put|dedicat(?:ed|es?))\b[^.;]{0,160}?\b(?:in|into|to)\s+the\s+public\s+domain"
-)
-# Notices that forbid. The word "proprietary" alone mostly speaks of other people's software, and a licence that permits
-# forbids something, too ("no commercial use of the name"), so each of these says what is forbidden.
-PROPRIETARY = re2.compile(
-    rb"(?i)\b(?:proprietary\W+(?:and\W+)?confidential|confidential\W+(?:and\W+)?proprietary"
-    rb"|(?:code|software|program|project)\W+is\W+proprietary"
-    rb"|unauthori[sz]ed\W+copying\W+of\W+this\W+(?:file|software|program|code|project|repository)"
-    rb"|non\W?commercial\W+(?:use|usage|purposes?)\W+only"
-    rb"|(?:only|free|available|licensed)\W+for\W+(?:personal\W+|academic\W+)?(?:and\W+|or\W+)?"
-    rb"non\W?commercial\W+(?:use|usage|purposes?)"
-    rb"|not\W+(?:licensed\W+|available\W+)?for\W+commercial\W+use|no\W+commercial\W+use[ \t]*[.;!\n]"
-    rb"|redistribution(?:\W+(?:and|or|use|modification|in|of|source|binary|forms?|with|without|the|this|software))*\W+"
-    rb"(?:is|are)\W+not\W+permitted|permission\W+is\W+hereby\W+not\W+granted"
-    rb"|may\W+not\W+(?:copy|modify|merge|publish|(?:re)?distribute|sublicense)\W+"
-    rb"(?:(?:or\W+)?(?:copy|modify|merge|publish|(?:re)?distribute|sublicense)\W+){1,9}(?:the|this|any|it)"
-    rb"(?:\W+\w+\W*\.|[^.;]{0,120}\Wwithout)"
-    rb"|all\W+rights\W+reserved\W+(?:no\W+(?:permission|licen[sc]e|part|rights?)|you\W+may\W+not|unauthori[sz]ed"
-    rb"|do\W+not\W+(?:use|copy|(?:re)?distribute)))(?:\b|\W|$)"
 )
 URL = re2.compile(rb"https?://([^\s<>()\[\]\"'`]+)")
 MOST_MENTIONS = 1000  # per pattern and file
@@ -98,8 +82,13 @@ def mentions(text: str) -> list[Match]:
         found.add(name, "name", 1)
     for _, line in found.all(PUBLIC_DOMAIN, group=0):
         found.add("LicenseRef-scancode-public-domain", "name", line)
-    for _, line in found.all(PROPRIETARY, group=0):
-        found.add("LicenseRef-scancode-proprietary-license", "name", line)
+    for pattern in (PROPRIETARY, REFUSALS):
+        for _, line in found.all(pattern, group=0):
+            found.add(FORBIDDEN, "name", line)
+    for _, line in found.all(HEADED_REFUSAL):
+        found.add(FORBIDDEN, "name", line)
+    if len(text) < LONGEST_NAME * 10 and is_refusal(text):
+        found.add(FORBIDDEN, "name", 1)
     notices = found.gnu_notices()
     for pattern in (MENTION, KEYED, HEADING):
         for phrase, line in found.all(pattern):

@@ -4,6 +4,7 @@ All patterns run in RE2, whose time is linear in the text. Source: bigcode-proje
 """
 
 import ipaddress
+import re
 from collections.abc import Iterator
 
 from sc2lib.curation.redaction.spans import Span, compile_linear
@@ -14,7 +15,14 @@ EMAIL = compile_linear(
     rf"[{_LETTER}][{_LETTER}\p{{M}}._%+'-]*"
     rf"@((?:[{_LETTER}](?:[{_LETTER}\p{{M}}-]*[{_LETTER}\p{{M}}])?\.)+)([\p{{Latin}}\p{{Greek}}\p{{Cyrillic}}]{{2,24}})"
 )
+# The same with its @ escaped, as in a URL, in HTML or in JSON. What stands before may end in an escape of its own.
+_AT = ("%40", "&#64;", "&#x40;", "\\u0040")
+ESCAPED_EMAIL = compile_linear(
+    r"(?:%[0-9A-Fa-f]{2})?([A-Za-z0-9](?:[A-Za-z0-9._+-]|%2[BDEbde]|%5[Ff])*"
+    r"(?:%40|&#64;|&#x40;|\\u0040)((?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+)([A-Za-z]{2,24}))"
+)
 _CHARACTER = compile_linear(rf"[{_LETTER}]")
+_ESCAPE = re.compile(r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[nrtbfv])|%[0-9A-Fa-f]{2}")
 IPV4 = compile_linear(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 IPV6 = compile_linear(r"[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]{1,34}")  # 2000::/3 is all that is routed
 
@@ -45,6 +53,12 @@ _RESOLVERS = """
     8.26.56.26 8.20.247.20 94.140.14.14 94.140.15.15
 """
 PUBLIC_RESOLVERS = frozenset(_RESOLVERS.split())
+# The same services by IPv6, in the shortest spelling; the paper's code lists none.
+_RESOLVERS_IPV6 = """
+    2001:4860:4860::8888 2001:4860:4860::8844 2606:4700:4700::1111 2606:4700:4700::1001 2620:fe::fe 2620:fe::9
+    2620:119:35::35 2620:119:53::53 2a10:50c0::ad1:ff 2a10:50c0::ad2:ff
+"""
+PUBLIC_RESOLVERS_IPV6 = frozenset(_RESOLVERS_IPV6.split())
 
 _ADDRESS_WORDS = compile_linear(
     r"(?i)(?:\b|_)"
@@ -62,11 +76,17 @@ _ADDRESS_PIN = compile_linear(
 
 
 def find_emails(text: str) -> Iterator[Span]:
-    """E-mail addresses. A file name, an attribute, a call and the user of ``git@host:path`` are none."""
-    if "@" not in text:
-        return
+    """E-mail addresses. A file name, an attribute, a call and the user of ``git@host`` are none."""
+    if "@" in text:
+        yield from _plain_emails(text)
+    if any(at in text for at in _AT):
+        yield from _escaped_emails(text)
+
+
+def _plain_emails(text: str) -> Iterator[Span]:
     for match in EMAIL.finditer(text):
         start, end = match.span()
+        start += _length_of_escape(text, start)
         labels, ending = match.group(1), match.group(2).lower()
         follows = text[end : end + 2]
         if ending in NOT_A_DOMAIN or _FOR_FINE_SCREENS.match(labels):
@@ -77,9 +97,31 @@ def find_emails(text: str) -> Iterator[Span]:
             continue
         if follows[:1] in ("_", "(", "[") and (ending not in DOMAINS or (follows[0] == "_" and follows[1:].isalnum())):
             continue
-        if follows[:1] == ":" and text[start : start + 4] == "git@":
+        if text[start : start + 4] == "git@" and (follows[:1] == ":" or text[max(start - 3, 0) : start] == "://"):
             continue
         yield Span(start, end, "EMAIL", "email")
+
+
+def _length_of_escape(text: str, start: int) -> int:
+    r"""How much of an address is the end of an escape: the n of ``\nme@host.org``, the u003c of ``\u003cme@host.org``.
+
+    It stays, for a lone backslash would break the string that it stands in.
+    """
+    before = text[max(start - 64, 0) : start]
+    escaped = before.endswith("%") or (len(before) - len(before.rstrip("\\"))) % 2 == 1
+    match = _ESCAPE.match(text, start - 1, start + 6) if escaped else None
+    behind = match.end() - start if match else 0
+    return behind if behind and _CHARACTER.match(text, start + behind) else 0
+
+
+def _escaped_emails(text: str) -> Iterator[Span]:
+    """Behind an escaped @ mostly stand versions and scopes of packages, so the ending must be a domain's."""
+    for match in ESCAPED_EMAIL.finditer(text):
+        start, end = match.span(1)
+        labels, ending = match.group(2), match.group(3).lower()
+        numbers = all(label.isdigit() for label in labels.split(".") if label)
+        if ending in DOMAINS and not numbers and not text[end : end + 1].isalnum():
+            yield Span(start, end, "EMAIL", "escaped-email")
 
 
 def find_ip_addresses(text: str) -> Iterator[Span]:
@@ -115,7 +157,8 @@ def is_public_address(value: str) -> bool:
         address = ipaddress.ip_address(value)
     except ValueError:
         return False
-    return address.is_global and not address.is_multicast and value not in PUBLIC_RESOLVERS
+    known = PUBLIC_RESOLVERS if address.version == 4 else PUBLIC_RESOLVERS_IPV6
+    return address.is_global and not address.is_multicast and str(address) not in known
 
 
 def _is_numbering(text: str, start: int, end: int) -> bool:

@@ -49,6 +49,22 @@ NAMED = {
 LINES = {
     "private key": ("-----BEGIN RSA PRIVATE KEY-----\n«{pem}»\n-----END RSA PRIVATE KEY-----",),
     "password in a URL": ('url = "postgres://app:«[any 8][digit 2]»@db.internal/app"',),
+    "password in a command": (
+        "mysql -u root -p«[any 7][symbol 1][digit 2]» shop",
+        "sshpass -p «[any 8][digit 2]» ssh me@host",
+        "curl -u admin:«[any 8][digit 2]» https://host.internal/",
+        "report --user me --password=«[any 8][digit 2]» --all",
+        "docker run -e MYSQL_ROOT_PASSWORD=«[any 7][symbol 1][digit 2]» mysql:8",
+    ),
+    "password in a connection string": (
+        'connect("Server=db;User Id=sa;Password=«[any 8][digit 2]»;Database=x")',
+        'url = "jdbc:mysql://db/shop?user=app&password=«[any 8][digit 2]»"',
+    ),
+    "password, word and number without quotes": (
+        "password: «monkey[digit 3]»",
+        "DB_PASSWORD=«dragon[digit 3]»",
+        "db.password = «sunshine[digit 2]»",
+    ),
     "bearer token": ("curl -H 'Authorization: Bearer «[any 40]»' https://api.internal/",),
 }
 # What the plugins of detect-secrets look for, beyond the formats above.
@@ -125,4 +141,8 @@ DECOYS = (
     'password_label = "Enter password [digit 1]"',
     "-----BEGIN CERTIFICATE-----[base64 60]-----END CERTIFICATE-----",
     'session_key = "sess:{user}:[digit 3]"',
+    "mysql -u root -p shop[digit 1] < dump.sql",
+    "report --password PASSWORD[digit 1] --all",
+    "curl -u user:password[digit 1] https://host.internal/",
+    "password = sha[digit 3]",
 )

@@ -47,6 +47,7 @@ class SecretRule:
     needs_digit: bool = False
     unless_digest: bool = False
     gibberish: bool = False
+    unless: str = ""
     positive: tuple[str, ...] = ()
     negative: tuple[str, ...] = ()
 
@@ -55,6 +56,7 @@ class SecretRule:
             raise InputError(f"secret rule {self.id!r} has the kind {self.kind!r}; give {' or '.join(SHORTEST)}")
         try:
             groups = compile_linear(self.regex).groups
+            compile_linear(self.unless)
         except re2.error as error:
             raise InputError(f"the expression of secret rule {self.id!r} is no RE2: {error}") from error
         if groups < 1 or any(word != word.lower() for word in self.keywords):
@@ -95,6 +97,7 @@ class SecretFinder:
         self.rules = tuple(rules)
         self.placeholders = placeholders
         self._expressions = [compile_linear(rule.regex) for rule in rules]
+        self._exceptions = {rule.id: compile_linear(rule.unless) for rule in rules if rule.unless}
         by_keyword: dict[str, list[int]] = {}
         for number, rule in enumerate(rules):
             for keyword in rule.keywords:
@@ -132,6 +135,8 @@ class SecretFinder:
             return "without a digit"
         if self.placeholders.match(value, rule.kind):
             return "a placeholder"
+        if rule.unless and self._exceptions[rule.id].fullmatch(value):
+            return "an exception of the rule"
         if rule.gibberish and not is_gibberish(value):
             return "made of words"
         if rule.unless_digest and is_digest(value, text, start, of_digests):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sc2lib.curation.redaction.addresses import PUBLIC_RESOLVERS, find_emails, find_ip_addresses
+from sc2lib.curation.redaction.addresses import PUBLIC_RESOLVERS, PUBLIC_RESOLVERS_IPV6, find_emails, find_ip_addresses
 
 
 def emails(text):
@@ -28,6 +28,13 @@ def addresses(text):
         ("*jane.doe@acme.org* or _jane.doe@acme.org_", ["jane.doe@acme.org"] * 2),
         ("jane.doe@acme.org(work), see jane.doe@acme.org[1]", ["jane.doe@acme.org"] * 2),
         ("__author__ = 'me@host.org'", ["me@host.org"]),
+        ("mailto:jane%40acme.org?cc=bob%2Bx%40acme.org", ["jane%40acme.org", "bob%2Bx%40acme.org"]),
+        ("%3Cjane%40acme.org%3E and %3Cjane@acme.org%3E", ["jane@acme.org", "jane%40acme.org"]),
+        ("jane&#64;acme.org, jane&#x40;acme.org", ["jane&#64;acme.org", "jane&#x40;acme.org"]),
+        (r'"jane\u0040acme.org"', [r"jane\u0040acme.org"]),
+        (r'"\u003cjane@acme.org\u003e"', ["jane@acme.org"]),
+        (r"'jane@acme.org\nbob@acme.org'", ["jane@acme.org", "bob@acme.org"]),
+        (r"C:\\nbob@acme.org", ["nbob@acme.org"]),
     ],
 )
 def test_emails_are_found(text, found):
@@ -38,6 +45,9 @@ def test_emails_are_found(text, found):
     "text",
     [
         "url = git@github.com:a/b.git",
+        "git+ssh://git@github.com/a/b.git",
+        "https://registry.npmjs.org/is-odd%403.0.1.tgz",
+        "/npm/%40angular/core, left-pad%401.3.0, a%40scope.js",
         "icon@2x.png, logo@3x.ai",
         "python run@night.py",
         "y = x@weights.transpose",
@@ -83,7 +93,8 @@ def test_public_addresses_are_found(text, found):
 @pytest.mark.parametrize(
     "text",
     [
-        *sorted(PUBLIC_RESOLVERS),
+        *sorted(PUBLIC_RESOLVERS | PUBLIC_RESOLVERS_IPV6),
+        "2001:4860:4860:0:0:0:0:8888",
         "127.0.0.1 10.1.2.3 192.168.1.1 172.16.0.1 0.0.0.0 255.255.255.0 224.0.0.1 169.254.169.254",
         "192.0.2.1 198.51.100.7 203.0.113.9",  # reserved for documentation
         "256.1.1.1 1.2.3.400 01.2.3.4.5",
@@ -114,5 +125,6 @@ def test_what_is_no_public_address_is_left(text):
 def test_the_standard_library_decides_what_is_public(address):
     text = f"server [{address}] "
     routed = address.version == 4 or address in ipaddress.ip_network("2000::/3")
-    public = address.is_global and not address.is_multicast and routed and str(address) not in PUBLIC_RESOLVERS
+    known = PUBLIC_RESOLVERS | PUBLIC_RESOLVERS_IPV6
+    public = address.is_global and not address.is_multicast and routed and str(address) not in known
     assert addresses(text) == ([str(address)] if public else [])
