@@ -1,5 +1,7 @@
 """Lightning's strategies, chosen by one word, with one form of checkpoint for all of them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from torch.distributed.checkpoint.state_dict import (
     set_model_state_dict,
     set_optimizer_state_dict,
 )
+from torch.distributed.fsdp import FSDPModule
 
 from sc2lib.training.config import RunConfig
 from sc2lib.training.state import StateWriter, read_state
@@ -82,6 +85,23 @@ class DataParallel(_Portable, DDPStrategy):
 class Sharded(_Portable, ModelParallelStrategy):
     """The model is cut over the devices by `sc2lib.training.parallel`."""
 
+    defer_gradient_sync = False
+
+    @contextmanager
+    def block_backward_sync(self) -> Iterator[None]:
+        """Lightning enters this for every micro-batch of a step but the last. With `defer_gradient_sync` gradients then
+        stay on their process, whole; FSDP2 adds them up in fp32 and scatters the sum in the last one's backward pass.
+        """
+        assert self.model is not None
+        modules = [part for part in self.model.modules() if self.defer_gradient_sync and isinstance(part, FSDPModule)]
+        for module in modules:
+            module.set_requires_gradient_sync(False, recurse=False)
+        try:
+            yield
+        finally:
+            for module in modules:
+                module.set_requires_gradient_sync(True, recurse=False)
+
 
 # docs: start-strategy
 def strategy(run: RunConfig, cuda: bool, writer: StateWriter) -> Strategy:
@@ -98,6 +118,7 @@ def strategy(run: RunConfig, cuda: bool, writer: StateWriter) -> Strategy:
             tensor_parallel_size=run.tensor_parallel_degree,
             process_group_backend=backend,
         )
+        chosen.defer_gradient_sync = run.defer_gradient_sync
     chosen.writer = writer
     return chosen
     # docs: end-strategy
