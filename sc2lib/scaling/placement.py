@@ -10,6 +10,7 @@ from sc2lib.scaling.cluster import Cluster
 from sc2lib.scaling.memory import (
     FULL,
     MASTER,
+    MASTER_GATHER_BF16,
     MIXED,
     Layout,
     Precision,
@@ -69,7 +70,8 @@ class Choices:
     """What a plan may fix; None: what the profile trains with, and where that does not fit, what does.
 
     `sharding` none, optimizer or full. `megatron` plans that program's recipe instead of the book's: bf16 weights and
-    gradients beside fp32 masters, the vocabulary split. `gather_bf16` sends weights in half the bytes (not built).
+    gradients beside fp32 masters, the vocabulary split. `defer_gradient_sync` and `gather_bf16` are the knobs of that
+    name, for "full" sharding.
     """
 
     tensor: int | None = None
@@ -78,13 +80,27 @@ class Choices:
     sharding: str | None = None
     checkpointing: bool | None = None
     megatron: bool = False
-    gather_bf16: bool = False
+    defer_gradient_sync: bool | None = None
+    gather_bf16: bool | None = None
 
     def precision(self, knobs: Mapping[str, Any]) -> Precision:
         """Bytes of each kind of state."""
-        found = MIXED if self.megatron else PRECISIONS[knobs["precision"]]
-        # Weights that come in bf16 need no second copy by autocast.
-        return replace(found, gathered=2, casts=0) if self.gather_bf16 else found
+        gathers_bf16 = self.fsdp_knob("gather_bf16", knobs)
+        if self.megatron:
+            return MIXED
+        found = PRECISIONS[knobs["precision"]]
+        if gathers_bf16 and found is not MASTER:
+            raise ParameterError(f"--gather-bf16 would round what {knobs['precision']} computes with; leave it out")
+        return MASTER_GATHER_BF16 if gathers_bf16 else found
+
+    def fsdp_knob(self, name: str, knobs: Mapping[str, Any]) -> bool:
+        """`name` as chosen, else as the profile trains; always off where the copies do not share everything out."""
+        chosen, full = getattr(self, name), sharding_of(knobs, self) == "full"
+        if chosen and not full:
+            raise ParameterError(
+                f"--{name.replace('_', '-')} changes what full sharding sends; take --sharding full, or leave it out"
+            )
+        return full and bool(knobs[name] if chosen is None else chosen)
 
 
 @dataclass(frozen=True)
@@ -201,7 +217,9 @@ def spread(cluster: Cluster, knobs: Mapping[str, Any], choices: Choices) -> list
         )
         layout.check(stage.model)
         _check_batch(stage, layout)
-        placed.append(Placed(stage, layout, choices.precision(knobs)))
+        found = Placed(stage, layout, choices.precision(knobs))
+        deferred = choices.fsdp_knob("defer_gradient_sync", knobs) and layout.data > 1 and found.micro_batches > 1
+        placed.append(replace(found, layout=replace(layout, defer_gradient_sync=deferred)))
     return placed
 
 
@@ -233,6 +251,8 @@ def remedy(placed: Placed, cluster: Cluster) -> str:
     if state >= max(found.activations, found.logits, found.copies):
         if layout.sharding != "full":
             return "its state is the most; take --sharding full"
+        if layout.defer_gradient_sync:
+            return "its gradients wait whole; take --no-defer-gradient-sync"
         for one, words in ((placed, ""), (recomputed(placed), " and --checkpointing")):
             if gpus := _gpus_that_fit(one, cluster):
                 return f"its state is the most; take at least {gpus} GPUs{words}"
@@ -240,6 +260,8 @@ def remedy(placed: Placed, cluster: Cluster) -> str:
         return "take --checkpointing"
     if layout.micro_batch > 1:
         return "take --micro-batch 1"
+    if layout.defer_gradient_sync:
+        return "take --no-defer-gradient-sync"
     for degree in divisors(cluster.gpus_per_node):
         if degree > layout.tensor and _divides(placed.stage.model, replace(layout, tensor=degree)):
             return f"take --tensor-parallel {degree}"

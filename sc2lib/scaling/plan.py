@@ -8,7 +8,7 @@ from sc2lib.errors import UnsupportedError
 from sc2lib.scaling.cluster import Cluster
 from sc2lib.scaling.costs import energy_kwh
 from sc2lib.scaling.failures import failure_budget
-from sc2lib.scaling.memory import FULL, MASTER, training_memory
+from sc2lib.scaling.memory import FULL, MASTER_GATHER_BF16, MIXED, training_memory
 from sc2lib.scaling.placement import USABLE, Placed, remedy
 
 TOKEN_BYTES = 2  # uint16
@@ -125,6 +125,8 @@ def _memory_lines(placed: Placed, cluster: Cluster) -> list[Quantity]:
         "logits": "a plain cross-entropy; the book's chunked loss needs less",
         "copies": "autocast's bf16 blocks; gathered (FSDP2): embedding, head, what three blocks need beyond logits",
     }
+    if placed.layout.defer_gradient_sync:
+        sources["gradients"] = "bytes a parameter / (tensor x pipeline): whole until the last micro-batch"
     if placed.layout.checkpointing:
         sources["activations"] = "each block's input, and one block recomputed, fused attention"
     lines = [
@@ -149,12 +151,21 @@ def _network_lines(placed: Placed, cluster: Cluster) -> list[Quantity]:
     peak = cluster.gpus * cluster.hardware.peak_flops
     at_peak = tokens * placed.stage.model.flops_per_token(placed.stage.length) / peak
     computing, moving = at_peak / cluster.mfu, moved / cluster.bandwidth
-    if moving <= computing:
+    deferred, last = placed.layout.defer_gradient_sync, computing * 2 / 3 / placed.micro_batches
+    in_last = placed.traffic.in_last_backward(placed.micro_batches) / cluster.bandwidth if deferred else 0.0
+    waiting = max(moving - computing, in_last - last)
+    if waiting <= 0:
         verdict = f"can hide behind {computing:.3g} s of compute"
     else:
-        verdict = f"LONGER than {computing:.3g} s of compute: MFU at most {at_peak / moving:.0%}"
+        what = f"LONGER than {computing:.3g} s of compute"
+        if moving - computing < waiting:
+            what = f"{in_last:.3g} s of it fall in the last backward pass, LONGER than its {last:.3g} s of compute"
+        verdict = f"{what}: MFU at most {at_peak / (computing + waiting):.0%}"
+    weights = "bf16 weights" if placed.precision is MASTER_GATHER_BF16 else "weights"
     what = {
-        "full": "weights gathered twice and gradients scattered in each of {} micro-batches (FSDP2)",
+        "full": f"{weights} gathered twice in each of {{}} micro-batches, gradients scattered once (FSDP2)"
+        if deferred
+        else f"{weights} gathered twice and gradients scattered in each of {{}} micro-batches (FSDP2)",
         "optimizer": "gradients scattered, weights gathered, once",
         "none": "gradients added up over the copies, once",
     }[placed.layout.sharding].format(placed.micro_batches)
@@ -176,14 +187,15 @@ def verify(placed: Placed, step: bool = True) -> list[Quantity]:
     from sc2lib.scaling.sharded import fake_step, state_bytes
 
     stage, layout, precision = placed.stage, placed.layout, placed.precision
-    if precision not in (MASTER, FULL):
-        raise UnsupportedError("bf16 weights are planned by formula only; leave --megatron and --gather-bf16 out")
+    if precision is MIXED:
+        raise UnsupportedError("weights that are bf16 everywhere are planned by formula only; leave --megatron out")
     if layout.sharding == "none" and layout.tensor == 1:
         layout = replace(layout, data=1)  # ddp: every rank holds what a device alone would
     formula = training_memory(stage.model, stage.length, layout, precision, chunked_loss=True)
     built = {"weights": (state_bytes(stage.model, layout), formula.weights)}
     if step:
-        built["peak"] = fake_step(stage.model, stage.length, layout, precision is MASTER), formula.total
+        kinds = (precision is not FULL, precision is MASTER_GATHER_BF16)
+        built["peak"] = fake_step(stage.model, stage.length, layout, *kinds), formula.total
     group = f"check on a fake process group of {layout.devices} ranks, {stage.name} stage"
     sources = {
         "weights": "parallelise on meta tensors, rank 0; an uneven cut rounds it up",

@@ -5,14 +5,15 @@ each with its heads and its channels of the MLP. *Fully sharded* (FSDP2): the pr
 tokens, each stores a slice of every matrix, and a block is put together only while it computes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict, set_model_state_dict
 from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor
 from torch.distributed.tensor.parallel import ColwiseParallel, ParallelStyle, RowwiseParallel, parallelize_module
 
@@ -60,10 +61,25 @@ def parallelise(model: Starcoder2, mesh: DeviceMesh, gather_bf16: bool = False) 
         kind = torch.bfloat16 if gather_bf16 else None
         matrices = MixedPrecisionPolicy(param_dtype=kind, reduce_dtype=torch.float32, cast_forward_inputs=False)
         for block in model.model.layers:
-            fully_shard([block.self_attn, block.mlp], mesh=data, mp_policy=matrices)
+            parts = [block.get_submodule(name) for name in ("self_attn", "mlp")]
+            fully_shard(parts, mesh=data, mp_policy=matrices)
         fully_shard(model, mesh=data, reshard_after_forward=False)
         register_fsdp_forward_method(model, "hidden")
         # docs: end-parallelise
+
+
+@contextmanager
+def deferred_gradient_sync(model: nn.Module) -> Iterator[None]:
+    """For backward passes that are not the last of a step: gradients of the shards in `model` stay whole on this
+    process, added up in fp32, until a backward pass outside of this context scatters their sum (DDP's `no_sync`)."""
+    modules = [module for module in model.modules() if isinstance(module, FSDPModule)]
+    for module in modules:
+        module.set_requires_gradient_sync(False, recurse=False)
+    try:
+        yield
+    finally:
+        for module in modules:
+            module.set_requires_gradient_sync(True, recurse=False)
 
 
 def scatter(whole: Starcoder2 | None, model: Starcoder2, device: torch.device) -> None:

@@ -1,7 +1,7 @@
 """Lightning's strategies, chosen by one word, with one form of checkpoint for all of them."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ from torch.distributed.checkpoint.state_dict import (
     set_model_state_dict,
     set_optimizer_state_dict,
 )
-from torch.distributed.fsdp import FSDPModule
 
 from sc2lib.training.config import RunConfig
+from sc2lib.training.parallel import deferred_gradient_sync
 from sc2lib.training.state import StateWriter, read_state
 
 # One entry per parameter: other strategies put the parameters into other groups.
@@ -89,18 +89,10 @@ class Sharded(_Portable, ModelParallelStrategy):
 
     @contextmanager
     def block_backward_sync(self) -> Iterator[None]:
-        """Lightning enters this for every micro-batch of a step but the last. With `defer_gradient_sync` gradients then
-        stay on their process, whole; FSDP2 adds them up in fp32 and scatters the sum in the last one's backward pass.
-        """
+        """Lightning enters this for every micro-batch of a step but the last."""
         assert self.model is not None
-        modules = [part for part in self.model.modules() if self.defer_gradient_sync and isinstance(part, FSDPModule)]
-        for module in modules:
-            module.set_requires_gradient_sync(False, recurse=False)
-        try:
+        with deferred_gradient_sync(self.model) if self.defer_gradient_sync else nullcontext():
             yield
-        finally:
-            for module in modules:
-                module.set_requires_gradient_sync(True, recurse=False)
 
 
 # docs: start-strategy

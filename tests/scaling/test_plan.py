@@ -83,10 +83,12 @@ def test_the_command_of_the_help_fits(capsys):
 
 
 def test_what_a_profile_leaves_open_is_searched():
-    """The 7B keeps its activations on 80 GB; on GPUs of half the memory its long stage is recomputed."""
+    """The 7B keeps its activations on 80 GB; on GPUs of half the memory its long stage is recomputed, and its base
+    stage is not, one sequence at a time."""
     knobs, small = profiles.load("paper-7b"), HARDWARE["h100"].__class__("half", 989e12, 40e9, 700.0, (1, 2), 1e9, 1e9)
     assert [one.layout.checkpointing for one in place(Cluster(nodes=54), knobs)] == [False, False]
-    assert [one.layout.checkpointing for one in place(Cluster(nodes=54, hardware=small), knobs)] == [False, True]
+    placed = place(Cluster(nodes=54, hardware=small), knobs, Choices(micro_batch=1))
+    assert [one.layout.checkpointing for one in placed] == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -97,6 +99,10 @@ def test_what_a_profile_leaves_open_is_searched():
         (["--nodes", "1", "--gpus-per-node", "1", "--no-checkpointing"], "at least 8 GPUs and --checkpointing"),
         (["--no-checkpointing"], "leave 10% free; take --checkpointing"),
         (["--micro-batch", "2", "--no-checkpointing", "--gpu", "h200"], "leave 10% free; take --checkpointing"),
+        (
+            ["--nodes", "32", "--micro-batch", "1", "--checkpointing", "--tensor-parallel", "1"],
+            "take --no-defer-gradient-sync",
+        ),
     ],
 )
 def test_what_does_not_fit_exits_with_1_and_names_what_does(options, words, capsys):
@@ -121,9 +127,12 @@ def test_the_weights_of_a_plan_are_those_of_a_model_that_is_built():
         assert ratio.group == f"check on a fake process group of 512 ranks, {one.stage.name} stage"
 
 
-@pytest.mark.parametrize("more", [["--sharding", "full", "--tensor-parallel", "2", "--checkpointing"], []])
+CUT = ["--sharding", "full", "--tensor-parallel", "2", "--checkpointing"]
+
+
+@pytest.mark.parametrize("more", [CUT, [*CUT, "--gather-bf16", "--defer-gradient-sync"], []])
 def test_a_step_of_both_stages_is_run_on_request(more, capsys):
-    """Cut over four GPUs and recomputed, and as the profile trains: whole copies (ddp).
+    """Cut over four GPUs and recomputed, then sending less, and as the profile trains: whole copies (ddp).
 
     In a model of two layers a recomputed block is half of all; the formula is 13% too careful there.
     """
@@ -139,8 +148,7 @@ def test_a_step_of_both_stages_is_run_on_request(more, capsys):
     ("options", "words"),
     [
         (["--sharding", "optimizer", "--tensor-parallel", "4"], "take full (FSDP2)"),
-        (["--megatron"], "leave --megatron and --gather-bf16 out"),
-        (["--gather-bf16"], "leave --megatron and --gather-bf16 out"),
+        (["--megatron"], "leave --megatron out"),
     ],
 )
 def test_a_plan_that_is_not_built_says_so(options, words, capsys):
@@ -168,7 +176,9 @@ def test_a_plan_that_is_not_built_says_so(options, words, capsys):
         (["--node-mtbf-hours", "inf"], "positive and finite, not inf"),
         (["--storage-gb-per-s", "nan"], "positive and finite, not nan"),
         (["--network-gb-per-s", "0"], "positive and finite, not 0.0"),
-        (["--megatron", "--gather-bf16"], "leave --gather-bf16 out"),
+        (["--megatron", "--sharding", "full", "--gather-bf16"], "leave --gather-bf16 out"),
+        (["--sharding", "optimizer", "--gather-bf16"], "--gather-bf16 changes what full sharding sends"),
+        (["--sharding", "none", "--defer-gradient-sync"], "--defer-gradient-sync changes what full sharding sends"),
         (["--usd-per-gpu-hour", "3", "2"], "must rise from low to high"),
         (["--node-mtbf-hours", "0.1"], "the run never ends"),
         (["--profile", "paper-15c"], "did you mean 'paper-15b'"),

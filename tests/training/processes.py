@@ -80,7 +80,7 @@ def full_disk_at(sample: int) -> Iterator[None]:
 
 @contextmanager
 def counting(path: Path) -> Iterator[None]:
-    """Write to `path` at the end, as JSON, the bytes of each whole tensor that FSDP2 gathered and scattered, in turn."""
+    """Write to `path` at the end, as JSON, the bytes of each whole tensor that FSDP2 gathered and scattered."""
     gathered: list[int] = []
     scattered: list[int] = []
     gather, scatter = dist.all_gather_single, dist.reduce_scatter_single
