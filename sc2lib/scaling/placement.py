@@ -114,7 +114,7 @@ class Placed:
     @property
     def memory(self) -> TrainingMemory:
         """Bytes on one GPU, with a plain cross-entropy."""
-        return training_memory(self.stage.model, self.stage.length, self.layout, self.precision)
+        return training_memory(self.stage.model, self.stage.length, self.step_layout, self.precision)
 
     @property
     def micro_batches(self) -> int:
@@ -122,8 +122,14 @@ class Placed:
         return self.stage.batch // (self.layout.micro_batch * self.layout.data)
 
     @property
+    def step_layout(self) -> Layout:
+        """The layout as a step sees it: with one copy or one micro-batch, no gradient waits."""
+        deferred = self.layout.defer_gradient_sync and self.layout.data > 1 and self.micro_batches > 1
+        return replace(self.layout, defer_gradient_sync=deferred)
+
+    @property
     def traffic(self) -> Traffic:
-        return traffic(self.stage.model, self.layout, self.precision, self.micro_batches)
+        return traffic(self.stage.model, self.step_layout, self.precision, self.micro_batches)
 
     def fits(self, cluster: Cluster) -> bool:
         """Whether the parts leave the free share of a GPU's memory that `USABLE` asks for."""
@@ -214,12 +220,11 @@ def spread(cluster: Cluster, knobs: Mapping[str, Any], choices: Choices) -> list
             sharding=sharding_of(knobs, choices),
             checkpointing=stage.checkpointing if choices.checkpointing is None else choices.checkpointing,
             split_vocabulary=choices.megatron,
+            defer_gradient_sync=choices.fsdp_knob("defer_gradient_sync", knobs),
         )
         layout.check(stage.model)
         _check_batch(stage, layout)
-        found = Placed(stage, layout, choices.precision(knobs))
-        deferred = choices.fsdp_knob("defer_gradient_sync", knobs) and layout.data > 1 and found.micro_batches > 1
-        placed.append(replace(found, layout=replace(layout, defer_gradient_sync=deferred)))
+        placed.append(Placed(stage, layout, choices.precision(knobs)))
     return placed
 
 
@@ -246,7 +251,7 @@ def _common(batch: int, layout: Layout) -> int:
 
 def remedy(placed: Placed, cluster: Cluster) -> str:
     """What makes a stage smaller that does not fit, by the largest of its parts."""
-    found, layout = placed.memory, placed.layout
+    found, layout = placed.memory, placed.step_layout
     state = found.weights + found.gradients + found.optimizer
     if state >= max(found.activations, found.logits, found.copies):
         if layout.sharding != "full":

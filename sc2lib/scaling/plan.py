@@ -125,7 +125,7 @@ def _memory_lines(placed: Placed, cluster: Cluster) -> list[Quantity]:
         "logits": "a plain cross-entropy; the book's chunked loss needs less",
         "copies": "autocast's bf16 blocks; gathered (FSDP2): embedding, head, what three blocks need beyond logits",
     }
-    if placed.layout.defer_gradient_sync:
+    if placed.step_layout.defer_gradient_sync:
         sources["gradients"] = "bytes a parameter / (tensor x pipeline): whole until the last micro-batch"
     if placed.layout.checkpointing:
         sources["activations"] = "each block's input, and one block recomputed, fused attention"
@@ -151,7 +151,7 @@ def _network_lines(placed: Placed, cluster: Cluster) -> list[Quantity]:
     peak = cluster.gpus * cluster.hardware.peak_flops
     at_peak = tokens * placed.stage.model.flops_per_token(placed.stage.length) / peak
     computing, moving = at_peak / cluster.mfu, moved / cluster.bandwidth
-    deferred, last = placed.layout.defer_gradient_sync, computing * 2 / 3 / placed.micro_batches
+    deferred, last = placed.step_layout.defer_gradient_sync, computing * 2 / 3 / placed.micro_batches
     in_last = placed.traffic.in_last_backward(placed.micro_batches) / cluster.bandwidth if deferred else 0.0
     waiting = max(moving - computing, in_last - last)
     if waiting <= 0:
@@ -186,7 +186,7 @@ def verify(placed: Placed, step: bool = True) -> list[Quantity]:
     """
     from sc2lib.scaling.sharded import fake_step, state_bytes
 
-    stage, layout, precision = placed.stage, placed.layout, placed.precision
+    stage, layout, precision = placed.stage, placed.step_layout, placed.precision
     if precision is MIXED:
         raise UnsupportedError("weights that are bf16 everywhere are planned by formula only; leave --megatron out")
     if layout.sharding == "none" and layout.tensor == 1:

@@ -110,7 +110,7 @@ def test_deferred_gradients_leave_once_and_wait_whole():
 def test_one_micro_batch_defers_nothing():
     """The long stage on the profile's own machines."""
     _, long = place(Cluster(nodes=128), profiles.load("paper-15b"))
-    assert long.micro_batches == 1 and not long.layout.defer_gradient_sync
+    assert long.micro_batches == 1 and not long.step_layout.defer_gradient_sync
 
 
 def test_one_node_has_its_links_and_several_have_the_network():

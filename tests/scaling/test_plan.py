@@ -96,7 +96,7 @@ def test_what_a_profile_leaves_open_is_searched():
     [
         (["--sharding", "none", "--tensor-parallel", "4"], "its state is the most; take --sharding full"),
         (["--nodes", "1", "--gpus-per-node", "1"], "its state is the most; take at least 8 GPUs"),
-        (["--nodes", "1", "--gpus-per-node", "1", "--no-checkpointing"], "at least 8 GPUs and --checkpointing"),
+        (["--nodes", "1", "--gpus-per-node", "1", "--no-checkpointing"], "at least 16 GPUs and --checkpointing"),
         (["--no-checkpointing"], "leave 10% free; take --checkpointing"),
         (["--micro-batch", "2", "--no-checkpointing", "--gpu", "h200"], "leave 10% free; take --checkpointing"),
         (
