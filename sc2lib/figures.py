@@ -145,6 +145,12 @@ def number(value: float | int | None, digits: int = 3) -> str:
     return power(value, digits) if "e" in text else text
 
 
+def span(low: float, high: float, unit: str) -> str:
+    """A range in three digits, or the one number that both of its ends are: 67.7 to 97.3 MWh."""
+    shown = [f"{end:,.0f}" if end >= 100 else f"{end:.3g}" for end in (low, high)]
+    return f"{' to '.join(dict.fromkeys(shown))} {unit}"
+
+
 def power(value: float, digits: int = 3) -> str:
     """A number of any size as a power of ten: 5.94e22 becomes 5.94 × 10²²."""
     mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")

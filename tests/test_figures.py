@@ -175,3 +175,8 @@ def test_ticks_are_round(text, value: float, label: str) -> None:
     ax.plot([0, 2e6], [0, 1])
     figures.ticks(ax.xaxis, text)
     assert ax.xaxis.get_major_formatter()(value, 0) == label
+
+
+def test_a_span_is_one_number_where_its_ends_are():
+    assert figures.span(67.74, 97.3, "MWh") == "67.7 to 97.3 MWh"
+    assert figures.span(1234.5, 1234.5, "t") == "1,234 t" and figures.span(3.39, 245.4, "t") == "3.39 to 245 t"

@@ -17,6 +17,7 @@ def add(commands: Verbs) -> None:
         "sc2 plan --profile paper-15b --nodes 64 --gpus-per-node 8 --gpu h100",
         "sc2 plan --profile paper-3b --nodes 20 --gpu a100 --sharding optimizer --mfu 0.6 --json",
         "sc2 plan --profile paper-15b --nodes 128 --pipeline-parallel 2 --sharding optimizer --megatron",
+        "sc2 plan --profile paper-7b --nodes 54 --search",
         "sc2 plan --profile workstation --nodes 1 --sharding full --verify",
     )
     plan_options(planned)

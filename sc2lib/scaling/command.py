@@ -16,7 +16,7 @@ def plan_options(command: argparse.ArgumentParser) -> None:
     add("--gpu", choices=["a100", "h100", "h200"], default="h100", help="data sheet to use (default h100)")
     tensor = "GPUs that share each matrix (default: the profile's where it fits, else the fewest that fit)"
     add("--tensor-parallel", type=int, metavar="N", help=tensor)
-    add("--pipeline-parallel", type=int, default=1, metavar="N", help="stages of layers (default 1)")
+    add("--pipeline-parallel", type=int, metavar="N", help="stages of layers (default 1), planned by formula only")
     add("--micro-batch", type=int, metavar="N", help="sequences a GPU computes at once (default: the profile's)")
     sharding = "what the copies share out (default: by the profile's strategy, full for fsdp2 and fsdp2_tp)"
     add("--sharding", choices=["none", "optimizer", "full"], help=sharding)
@@ -28,11 +28,20 @@ def plan_options(command: argparse.ArgumentParser) -> None:
     add("--defer-gradient-sync", action=argparse.BooleanOptionalAction, help=defer)
     gather = "gather the blocks' weights in bf16 (default: as the profile)"
     add("--gather-bf16", action=argparse.BooleanOptionalAction, help=gather)
-    add("--mfu", type=float, help="fraction of the peak (default: the profile's planned_mfu, an assumption)")
+    search = "plan the fastest layout that fits, of those that divide, instead of the profile's; what is given stays"
+    add("--search", action="store_true", help=search)
+    mfu = "fraction of the peak while a GPU computes (default: the profile's planned_mfu, an assumption)"
+    add("--mfu", type=float, help=mfu)
     pair: dict[str, Any] = {"type": float, "nargs": "+", "action": _Range}
-    pue = "energy of the site over that of its machines (default 1.1 to 1.58: Google's, and the mean of 2023, V2)"
+    pue = (
+        "energy of the site over that of its machines (default: the profile's power_usage_effectiveness, and where it "
+        "is null 1.1 to 1.58: Google's, R, and the mean of 2023, V2)"
+    )
     add("--pue", metavar=("LOW", "HIGH"), help=pue, **pair)
-    carbon = "kg CO2eq per kWh (default 0.05 to 0.7: nuclear and water power, coal, R)"
+    carbon = (
+        "kg CO2eq per kWh (default: the profile's carbon_intensity, and where it is null 0.05 to 0.7: nuclear and "
+        "water power, coal, R)"
+    )
     add("--carbon", metavar=("LOW", "HIGH"), help=carbon, **pair)
     price = "dollars per GPU and hour (default: list prices of May 2026, V2)"
     add("--usd-per-gpu-hour", metavar=("LOW", "HIGH"), help=price, **pair)
@@ -43,9 +52,12 @@ def plan_options(command: argparse.ArgumentParser) -> None:
     )
     add("--storage-gb-per-s", type=float, metavar="GB", help="writing of checkpoints (default 10, an assumption)")
     network = (
-        "what a GPU receives from other nodes (default 25 for a100, R, 50 for h100 and h200, V2: an adapter a GPU)"
+        "what a GPU's adapter receives from other nodes (default 25 for a100, R, 50 for h100 and h200, V2: an adapter "
+        "a GPU)"
     )
     add("--network-gb-per-s", type=float, metavar="GB", help=network)
+    link = "what a GPU receives from its node (default 300 for a100, 450 for h100 and h200: half of NVLink's, V2)"
+    add("--link-gb-per-s", type=float, metavar="GB", help=link)
     add("--verify", action="store_true", help="also run a sharded step of both stages on a fake process group")
     add("--json", action="store_true", help="numbers in base units, as JSON")
 
@@ -67,10 +79,11 @@ def answer(options: argparse.Namespace) -> tuple[str, bool]:
     from sc2lib.scaling.placement import Choices, place
     from sc2lib.scaling.plan import plan, verify
     from sc2lib.scaling.plan_report import as_json, report
+    from sc2lib.scaling.search import fastest, suggestion
 
     knobs = profiles.load(options.profile)
     given = {
-        "mfu": knobs["planned_mfu"] if options.mfu is None else options.mfu,
+        "mfu": options.mfu,
         "power_usage_effectiveness": options.pue,
         "carbon_intensity": options.carbon,
         "usd_per_gpu_hour": options.usd_per_gpu_hour,
@@ -78,9 +91,10 @@ def answer(options: argparse.Namespace) -> tuple[str, bool]:
         "restart_minutes": options.restart_minutes,
         "storage_gb_per_s": options.storage_gb_per_s,
         "network_gb_per_s": options.network_gb_per_s,
+        "link_gb_per_s": options.link_gb_per_s,
     }
-    given = {name: value for name, value in given.items() if value is not None}
-    cluster = Cluster(nodes=options.nodes, gpus_per_node=options.gpus_per_node, hardware=HARDWARE[options.gpu], **given)
+    machines = {"nodes": options.nodes, "gpus_per_node": options.gpus_per_node, "hardware": HARDWARE[options.gpu]}
+    cluster = Cluster.of(knobs, **machines, **given)
     choices = Choices(
         tensor=options.tensor_parallel,
         pipeline=options.pipeline_parallel,
@@ -93,8 +107,9 @@ def answer(options: argparse.Namespace) -> tuple[str, bool]:
     )
     if options.megatron and options.gather_bf16:
         raise ParameterError("--megatron keeps its weights in bf16 already; leave --gather-bf16 out")
-    placed = place(cluster, knobs, choices)
-    lines = plan(cluster, placed)
+    best = fastest(cluster, knobs, choices)
+    placed = best if options.search and best else place(cluster, knobs, choices)
+    lines = [*plan(cluster, placed), *suggestion(cluster, placed, best)]
     if options.verify:
         for one in placed:
             lines += verify(one)

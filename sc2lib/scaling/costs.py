@@ -77,6 +77,15 @@ class PaperCost:
     mfu_from: str
     hours: float
 
+    def recalled_emissions(self) -> tuple[str, str]:
+        """What the run is recalled to have emitted, and the PUE times carbon intensity that this means at the power
+        limit; dashes where nothing is recalled."""
+        emitted, hours = self.run.co2_kg, self.run.gpu_hours
+        if emitted.value is None or hours.value is None:
+            return "–", "–"
+        implied = emitted.value / energy_kwh(hours.value, self.hardware)
+        return emitted.shown(lambda kg: f"{kg / 1000:.1f} t"), f"{implied:.3f} kg/kWh"
+
 
 def paper_cost(run: PaperRun, planned_mfu: float) -> PaperCost:
     """Hours at the utilisation that a published throughput or number of hours implies, else at `planned_mfu`."""

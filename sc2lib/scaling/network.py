@@ -1,4 +1,4 @@
-"""What a step sends over the network: weights that are gathered, gradients that are added up."""
+"""What a step sends: weights that are gathered, gradients and parts of activations that are added up."""
 
 from dataclasses import dataclass
 
@@ -29,7 +29,8 @@ def traffic(config: ModelConfig, layout: Layout, precision: Precision, micro_bat
     "full" (FSDP2, as the book trains): in every micro-batch the blocks' weights come twice, for the forward and for the
     backward pass, embedding and head (never rounded) once, and the gradients go out; once a step if they are deferred.
     "optimizer" scatters gradients and gathers weights once a step; "none" does the same with gradients alone (an
-    all-reduce). What tensor-parallel ranks add up inside a node is not in it.
+    all-reduce). What tensor-parallel ranks add up is in `tensor_traffic`, what pipeline stages hand on in
+    `pipeline_traffic`.
     """
     ring = (layout.data - 1) / layout.data
     local = local_parameters(config, layout.tensor, layout.split_vocabulary) / layout.pipeline
@@ -42,3 +43,45 @@ def traffic(config: ModelConfig, layout: Layout, precision: Precision, micro_bat
     again = precision.weights if layout.sharding == "optimizer" else precision.gradients
     return Traffic(ring * again * local, ring * precision.gradients * local)
     # docs: end-traffic
+
+
+@dataclass(frozen=True)
+class Sums:
+    """All-reduces of tokens x hidden that tensor-parallel ranks do in a micro-batch, each a sum over the ranks.
+
+    In each block: of outputs in the forward pass, again where it is recomputed, of gradients in the backward pass. At
+    the ends (embedding, head): where the vocabulary is split.
+    """
+
+    forward: int
+    again: int
+    backward: int
+    ends: int
+
+
+# Shoeybi et al. 2019, sec. 3: one at the end of attention and of the MLP, and one at the start of each on the way back.
+MEGATRON = Sums(forward=2, again=2, backward=2, ends=2)
+# Counted on chapter 12's code: DTensor sums the gradients that query, key and value send back one by one, and a
+# recomputed block stops once the backward pass has all it needs, before its last sum.
+BOOK = Sums(forward=2, again=1, backward=4, ends=0)
+
+
+# docs: start-tensor-traffic
+def tensor_traffic(config: ModelConfig, layout: Layout, precision: Precision, tokens: int) -> float:
+    """Bytes that one GPU receives from its tensor-parallel group in a micro-batch of `tokens`.
+
+    A ring all-reduce of n ranks moves 2 (n - 1) / n of what it adds up. Outputs travel in the type of the products,
+    gradients in that of the residual stream: under autocast bf16 and fp32.
+    """
+    sums = MEGATRON if layout.split_vocabulary else BOOK
+    outputs = sums.forward + (sums.again if layout.checkpointing else 0)
+    block = outputs * precision.activations + sums.backward * precision.residual
+    whole = block * config.num_hidden_layers / layout.pipeline + sums.ends * precision.activations
+    return 2 * (layout.tensor - 1) / layout.tensor * tokens * config.hidden_size * whole
+    # docs: end-tensor-traffic
+
+
+def pipeline_traffic(config: ModelConfig, layout: Layout, precision: Precision, tokens: int) -> float:
+    """Bytes that one GPU receives from the stages beside its own in a micro-batch of `tokens`: the residual stream from
+    the one before, its gradient from the one after (Narayanan et al. 2021, sec. 3.2)."""
+    return 2 * tokens * config.hidden_size * precision.residual if layout.pipeline > 1 else 0.0

@@ -19,7 +19,7 @@ from sc2lib.scaling.memory import (
     nearest,
     training_memory,
 )
-from sc2lib.scaling.network import Traffic, traffic
+from sc2lib.scaling.network import Traffic, pipeline_traffic, tensor_traffic, traffic
 
 USABLE = 0.9  # of a device's memory: the rest is for the driver, communication buffers and fragments
 PRECISIONS = {"bf16-mixed": MASTER, "32-true": FULL}
@@ -75,7 +75,7 @@ class Choices:
     """
 
     tensor: int | None = None
-    pipeline: int = 1
+    pipeline: int | None = None
     micro_batch: int | None = None
     sharding: str | None = None
     checkpointing: bool | None = None
@@ -130,6 +130,21 @@ class Placed:
     @property
     def traffic(self) -> Traffic:
         return traffic(self.stage.model, self.step_layout, self.precision, self.micro_batches)
+
+    @property
+    def tensor_traffic(self) -> float:
+        """Bytes that a GPU receives in one step from those that share its matrices."""
+        return self.micro_batches * tensor_traffic(self.stage.model, self.layout, self.precision, self._tokens)
+
+    @property
+    def pipeline_traffic(self) -> float:
+        """Bytes that a GPU receives in one step from the pipeline stages beside its own."""
+        return self.micro_batches * pipeline_traffic(self.stage.model, self.layout, self.precision, self._tokens)
+
+    @property
+    def _tokens(self) -> int:
+        """Of one micro-batch."""
+        return self.layout.micro_batch * self.stage.length
 
     def fits(self, cluster: Cluster) -> bool:
         """Whether the parts leave the free share of a GPU's memory that `USABLE` asks for."""
@@ -194,11 +209,11 @@ def recomputed(placed: Placed) -> Placed:
 
 
 def spread(cluster: Cluster, knobs: Mapping[str, Any], choices: Choices) -> list[Placed]:
-    """Both stages in exactly this layout, whether they fit or not; `choices.tensor` None is 1.
+    """Both stages in exactly this layout, whether they fit or not; a degree of None is 1.
 
     Raises ParameterError naming the nearest degree when devices, heads, layers or batch do not divide.
     """
-    tensor, pipeline = choices.tensor or 1, choices.pipeline
+    tensor, pipeline = choices.tensor or 1, choices.pipeline or 1
     Layout(tensor=tensor, pipeline=pipeline).check(ModelConfig.from_knobs(knobs))
     if cluster.gpus_per_node % tensor:
         raise ParameterError(

@@ -6,10 +6,11 @@ from dataclasses import dataclass, fields, replace
 from sc2lib import figures
 from sc2lib.errors import UnsupportedError
 from sc2lib.scaling.cluster import Cluster
-from sc2lib.scaling.costs import energy_kwh
 from sc2lib.scaling.failures import failure_budget
 from sc2lib.scaling.memory import FULL, MASTER_GATHER_BF16, MIXED, training_memory
+from sc2lib.scaling.network import BOOK, MEGATRON
 from sc2lib.scaling.placement import USABLE, Placed, remedy
+from sc2lib.scaling.step import StepTime, copies_bandwidth, run_seconds, step_time
 
 TOKEN_BYTES = 2  # uint16
 CHECKPOINT_BYTES = 12  # per parameter: the fp32 weight and Adam's two moments
@@ -46,19 +47,17 @@ _FORMS = {
 
 # docs: start-plan
 def plan(cluster: Cluster, placed: Sequence[Placed]) -> list[Quantity]:
-    """Everything there is to know before the first step, in order: model, memory, time, network, cost, storage,
+    """Everything there is to know before the first step, in order: model, memory, network, time, cost, storage,
     failures."""
     model, base = placed[0].stage.model, placed[0].stage
     flops = sum(one.stage.flops for one in placed)
-    rate = cluster.gpus * cluster.hardware.peak_flops * cluster.mfu
-    seconds = flops / rate
+    seconds = run_seconds(cluster, placed)
     saved = CHECKPOINT_BYTES * model.parameter_count()
     save_hours = saved / (cluster.storage_gb_per_s * 1e9) / 3600
     failures = failure_budget(
         cluster.nodes, save_hours, cluster.restart_minutes / 60, cluster.node_hours_between_failures
     )
-    speed, days = rate / model.flops_per_token(base.length), seconds / 86400
-    peak = f"{cluster.hardware.peak_flops / 1e12:g} TFLOP/s x MFU {cluster.mfu:g}"
+    speed = base.batch * base.length / step_time(placed[0], cluster).total
     lines = [
         Quantity("model", "parameters", model.parameter_count(), "parameters", "counted from the shape"),
         *(
@@ -69,14 +68,18 @@ def plan(cluster: Cluster, placed: Sequence[Placed]) -> list[Quantity]:
     ]
     for one in placed:
         lines += _memory_lines(one, cluster)
+    for one in placed:
+        lines += [*_network_lines(one, cluster), *_cut_lines(one, cluster)]
+    for one in placed:
+        lines += _step_lines(one, cluster)
+    mfu, days = flops / (cluster.gpus * cluster.hardware.peak_flops) / seconds, seconds / 86400
     lines += [
-        Quantity("time", "speed, base stage", speed, "tokens/s", f"GPUs x {peak} / FLOPs per token"),
+        Quantity("time", "MFU", mfu, "fraction", f"compute / (GPUs x peak x time); {cluster.mfu:.0%} were assumed"),
+        Quantity("time", "speed, base stage", speed, "tokens/s", "batch x length / seconds of a step"),
         Quantity("time", "a day", speed * 86400, "tokens/day", "the same"),
-        Quantity("time", "without failures", days, "days", f"compute / (GPUs x {peak})"),
+        Quantity("time", "without failures", days, "days", "steps x seconds of a step, both stages"),
         Quantity("time", "with failures", days / (1 - failures.lost), "days", "the same / (1 - share lost)"),
     ]
-    for one in placed:
-        lines += _network_lines(one, cluster)
     lines += _cost_lines(cluster, cluster.gpus * seconds / 3600 / (1 - failures.lost))
     reads = speed * TOKEN_BYTES * placed[0].layout.tensor
     to_save = f"checkpoint / {cluster.storage_gb_per_s:g} GB/s of storage"
@@ -100,15 +103,13 @@ def plan(cluster: Cluster, placed: Sequence[Placed]) -> list[Quantity]:
 def _cost_lines(cluster: Cluster, gpu_hours: float) -> list[Quantity]:
     """Energy, emissions and price as ranges: none of them is known before the bill."""
     lines = [Quantity("cost", "GPU time", gpu_hours, "GPU hours", "GPUs x hours with failures")]
-    overheads, grids = cluster.power_usage_effectiveness, cluster.carbon_intensity
-    energies = [energy_kwh(gpu_hours, cluster.hardware, overhead) for overhead in overheads]
-    ends = ("low", "high")
-    for end, kwh, overhead in zip(ends, energies, overheads, strict=True):
+    ends, found = ("low", "high"), cluster.footprint(gpu_hours)
+    for end, overhead in zip(ends, cluster.power_usage_effectiveness, strict=True):
         source = f"GPU hours x {cluster.hardware.watts:g} W, the power limit, x PUE {overhead:g}"
-        lines.append(Quantity("cost", f"energy, {end}", kwh / 1000, "MWh", source))
-    for end, kwh, grid in zip(ends, energies, grids, strict=True):
-        source = f"that energy x {grid:g} kg/kWh of the grid"
-        lines.append(Quantity("cost", f"emissions, {end}", kwh * grid / 1000, "t CO2eq", source))
+        lines.append(Quantity("cost", f"energy, {end}", getattr(found, f"energy_kwh_{end}") / 1000, "MWh", source))
+    for end, grid in zip(ends, cluster.carbon_intensity, strict=True):
+        source, kg = f"that energy x {grid:g} kg/kWh of the grid", getattr(found, f"emissions_kg_{end}")
+        lines.append(Quantity("cost", f"emissions, {end}", kg / 1000, "t CO2eq", source))
     for end, price in zip(ends, cluster.prices, strict=True):
         source = f"GPU hours x {price:g} USD" + ("" if cluster.usd_per_gpu_hour else ", list price of May 2026 (V2)")
         lines.append(Quantity("cost", f"price, {end}", gpu_hours * price, "USD", source))
@@ -144,23 +145,15 @@ def _memory_lines(placed: Placed, cluster: Cluster) -> list[Quantity]:
 
 
 def _network_lines(placed: Placed, cluster: Cluster) -> list[Quantity]:
-    moved = placed.traffic.total
+    """What copies of the model send each other."""
+    moved, step = placed.traffic.total, step_time(placed, cluster)
     if not moved:
         return []
-    tokens = placed.stage.batch * placed.stage.length
-    peak = cluster.gpus * cluster.hardware.peak_flops
-    at_peak = tokens * placed.stage.model.flops_per_token(placed.stage.length) / peak
-    computing, moving = at_peak / cluster.mfu, moved / cluster.bandwidth
-    deferred, last = placed.step_layout.defer_gradient_sync, computing * 2 / 3 / placed.micro_batches
-    in_last = placed.traffic.in_last_backward(placed.micro_batches) / cluster.bandwidth if deferred else 0.0
-    waiting = max(moving - computing, in_last - last)
-    if waiting <= 0:
-        verdict = f"can hide behind {computing:.3g} s of compute"
+    if step.unhidden:
+        verdict = f"LONGER than the {step.copies - step.unhidden:.3g} s that computing hides"
     else:
-        what = f"LONGER than {computing:.3g} s of compute"
-        if moving - computing < waiting:
-            what = f"{in_last:.3g} s of it fall in the last backward pass, LONGER than its {last:.3g} s of compute"
-        verdict = f"{what}: MFU at most {at_peak / (computing + waiting):.0%}"
+        verdict = "hides behind computing"
+    deferred = placed.step_layout.defer_gradient_sync
     weights = "bf16 weights" if placed.precision is MASTER_GATHER_BF16 else "weights"
     what = {
         "full": f"{weights} gathered twice in each of {{}} micro-batches, gradients scattered once (FSDP2)"
@@ -170,11 +163,83 @@ def _network_lines(placed: Placed, cluster: Cluster) -> list[Quantity]:
         "none": "gradients added up over the copies, once",
     }[placed.layout.sharding].format(placed.micro_batches)
     name = placed.stage.name
-    speed = f"that / {cluster.bandwidth / 1e9:g} GB/s of each GPU"
+    speed = f"that / {copies_bandwidth(placed, cluster) / 1e9:g} GB/s{_ring(placed, cluster)}"
     return [
         Quantity("network", f"a GPU and step, {name} stage", moved, "B", what),
-        Quantity("network", f"seconds a step, {name} stage", moving, "s", f"{speed}: {verdict}"),
+        Quantity("network", f"seconds a step, {name} stage", step.copies, "s", f"{speed}: {verdict}"),
     ]
+
+
+def _cut_lines(placed: Placed, cluster: Cluster) -> list[Quantity]:
+    """What the parts of one copy send each other: ranks that share matrices, and stages of a pipeline."""
+    name, step, lines = placed.stage.name, step_time(placed, cluster), []
+    if step.tensor:
+        sums = MEGATRON if placed.layout.split_vocabulary else BOOK
+        again = f" + {sums.again} recomputed" if placed.layout.checkpointing else ""
+        what = f"{sums.forward}{again} sums forward, {sums.backward} backward of tokens x hidden a block"
+        speed = f"that / {cluster.link / 1e9:g} GB/s of a node's links: nothing hides it (Shoeybi et al. 2019)"
+        lines += [
+            Quantity("network", f"tensor parallel, {name} stage", placed.tensor_traffic, "B", what),
+            Quantity("network", f"seconds, tensor, {name} stage", step.tensor, "s", speed),
+        ]
+    if step.pipeline:
+        what = f"residual stream and gradient of {placed.micro_batches} micro-batches (Narayanan et al. 2021)"
+        speed = f"that / {cluster.network / 1e9:g} GB/s of each GPU: nothing hides it"
+        lines += [
+            Quantity("network", f"pipeline, {name} stage", placed.pipeline_traffic, "B", what),
+            Quantity("network", f"seconds, pipeline, {name} stage", step.pipeline, "s", speed),
+        ]
+    return lines
+
+
+def _ring(placed: Placed, cluster: Cluster) -> str:
+    """Where the rate at which copies send comes from."""
+    if copies_bandwidth(placed, cluster) == cluster.link:
+        return " of each GPU's links"
+    copies, adapter = cluster.gpus_per_node // placed.layout.tensor, f"{cluster.network / 1e9:g} GB/s"
+    return (
+        f" ({copies} copies in a node, each with an adapter of {adapter})" if copies > 1 else " of each GPU's adapter"
+    )
+
+
+def _step_lines(placed: Placed, cluster: Cluster) -> list[Quantity]:
+    """A step by what it is made of, the MFU that comes out of the one assumed, and why."""
+    step, group = step_time(placed, cluster), f"time of a step, {placed.stage.name} stage"
+    stages = placed.layout.pipeline
+    peak = f"{cluster.hardware.peak_flops / 1e12:g} TFLOP/s x MFU {cluster.mfu:g}"
+    sources = {
+        "compute": f"FLOPs / (GPUs x {peak}, which is assumed)",
+        "recomputation": "the blocks' forward pass once more",
+        "tensor": "what the ranks of a matrix add up, as above",
+        "pipeline": "what stages hand on, as above",
+        "bubble": f"({stages} - 1) / {placed.micro_batches} micro-batches of the sum so far (Narayanan et al. 2021)",
+        "unhidden": "what copies send, as above, beyond what hides it",
+    }
+    return [
+        *(
+            Quantity(group, part, getattr(step, part), "s", source)
+            for part, source in sources.items()
+            if getattr(step, part)
+        ),
+        Quantity(group, "total", step.total, "s", "the sum"),
+        Quantity(group, "MFU", step.mfu, "fraction", _reason(step, cluster)),
+    ]
+
+
+def _reason(step: StepTime, cluster: Cluster) -> str:
+    """Why the MFU of a step is not the one assumed: the parts of the step that compute nothing new."""
+    words = {
+        "recomputation": "recomputation",
+        "tensor": "tensor parallelism",
+        "pipeline": "the pipeline",
+        "bubble": "its bubble",
+        "unhidden": "waiting for copies",
+    }
+    lost = {word: getattr(step, part) / step.total for part, word in words.items() if getattr(step, part)}
+    if not lost:
+        return f"the {cluster.mfu:.0%} assumed: a GPU waits for nothing"
+    shares = ", ".join(f"{word} {share:.0%}" for word, share in lost.items())
+    return f"{cluster.mfu:.0%} assumed while a GPU computes; of the step {shares}"
 
 
 # docs: start-verify

@@ -11,6 +11,7 @@ from sc2lib import figures
 from sc2lib.scaling.cluster import Cluster
 from sc2lib.scaling.placement import Placed
 from sc2lib.scaling.plan import Quantity
+from sc2lib.scaling.step import step_time
 
 
 def headline(cluster: Cluster, placed: Sequence[Placed]) -> str:
@@ -18,13 +19,13 @@ def headline(cluster: Cluster, placed: Sequence[Placed]) -> str:
     layout = placed[0].layout
     lines = [
         f"{cluster.nodes} nodes x {cluster.gpus_per_node} {cluster.hardware.name} = {cluster.gpus} GPUs",
-        f"tensor {layout.tensor} x pipeline {layout.pipeline} x data {layout.data}, sharding {layout.sharding}, "
-        f"MFU {cluster.mfu:.0%}",
+        f"tensor {layout.tensor} x pipeline {layout.pipeline} x data {layout.data}, sharding {layout.sharding}",
     ]
     for one in placed:
         kept = "blocks recomputed" if one.layout.checkpointing else "activations kept"
+        mfu = f"MFU {step_time(one, cluster).mfu:.0%} of {cluster.mfu:.0%} assumed"
         lines.append(
-            f"{one.stage.name} stage: {one.stage.length:,} tokens, micro-batch {one.layout.micro_batch}, {kept}"
+            f"{one.stage.name} stage: {one.stage.length:,} tokens, micro-batch {one.layout.micro_batch}, {kept}, {mfu}"
         )
     return "\n".join(lines)
 

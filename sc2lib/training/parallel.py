@@ -27,7 +27,8 @@ def tensor_plan() -> dict[str, ParallelStyle]:
     """Which matrices of a block are cut along their outputs (column-wise), which along their inputs (row-wise).
 
     A pair of the two needs one sum over the processes forward and one backward, at its end and its start: two and two
-    in a block (Shoeybi et al. 2019). Norms and embedding stay whole on every process, and so does the loss.
+    in a block (Shoeybi et al. 2019). PyTorch sums what query, key and value send back one by one: four backward. Norms
+    and embedding stay whole on every process, and so does the loss.
     """
     return {
         "self_attn.q_proj": ColwiseParallel(),

@@ -32,5 +32,11 @@ def test_the_cost_of_a_run_takes_its_utilisation_from_the_best_source():
     assert three.hours == pytest.approx(3.3e12 / 10_000 / 3600, rel=0.05)
 
 
+def test_recalled_emissions_imply_a_factor_for_site_and_grid():
+    three, _, fifteen = (paper_cost(run, 0.4) for run in PAPER_RUNS)
+    assert three.recalled_emissions() == ("16.1 t (R)", "0.415 kg/kWh")  # 16,107 kg / (97,120 h x 0.4 kW)
+    assert fifteen.recalled_emissions() == ("–", "–")
+
+
 def test_a_marked_figure_shows_its_mark():
     assert Marked(97120, "R").shown() == "97,120 (R)" and Marked(None, "–").shown() == "–"

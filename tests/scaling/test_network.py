@@ -5,14 +5,14 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from sc2lib.cli import main
+from sc2lib.errors import ParameterError
 from sc2lib.model.config import ModelConfig
 from sc2lib.scaling.cluster import Cluster
 from sc2lib.scaling.costs import HARDWARE
-from sc2lib.scaling.memory import MASTER, MASTER_GATHER_BF16, Layout
-from sc2lib.scaling.network import traffic
+from sc2lib.scaling.memory import FULL, MASTER, MASTER_GATHER_BF16, MIXED, Layout
+from sc2lib.scaling.network import pipeline_traffic, tensor_traffic, traffic
 from sc2lib.scaling.placement import Choices, place
-from sc2lib.scaling.sharded import fake_cluster, sharded
+from sc2lib.scaling.sharded import fake_cluster, fused_attention, sharded
 from sc2lib.training.parallel import deferred_gradient_sync
 from sc2lib.workflow import profiles
 
@@ -29,9 +29,9 @@ SMALL = ModelConfig(
 
 
 class Collectives(TorchDispatchMode):
-    """Bytes of whole tensors that PyTorch's collectives gather and scatter."""
+    """Bytes of whole tensors that PyTorch's collectives gather, scatter and, over the ranks of a matrix, add up."""
 
-    gathered = reduced = 0
+    gathered = reduced = added = 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         name = str(func)
@@ -39,6 +39,8 @@ class Collectives(TorchDispatchMode):
             self.gathered += args[0].numel() * args[0].element_size()
         if "reduce_scatter" in name:
             self.reduced += args[1].numel() * args[1].element_size()
+        if name == "_c10d_functional.all_reduce.default":
+            self.added += args[0].numel() * args[0].element_size()
         return func(*args, **(kwargs or {}))
 
 
@@ -75,18 +77,37 @@ def test_copies_that_share_nothing_add_up_their_gradients_once():
     assert halved.gathered == found.gathered / 2 and halved.reduced == found.reduced
 
 
-def test_a_network_too_slow_for_the_mfu_is_named_with_the_mfu_that_it_allows(capsys):
-    """The 15B on 512 GPUs, one sequence at a time: fp32 weights come and gradients go eight times a step, which takes
-    longer than the compute at 40% of the peak. As the profile trains, only the gradients outlast what hides them."""
-    command = ["plan", "--profile", "paper-15b", "--nodes", "64"]
-    plain = ["--micro-batch", "1", "--no-gather-bf16", "--no-defer-gradient-sync"]
-    assert main([*command, *plain]) == 0
-    assert "8.08 s" in (printed := capsys.readouterr().out)
-    assert "LONGER than 2.07 s of compute: MFU at most 10%" in printed
-    assert main(command) == 0
-    assert "last backward pass, LONGER than its 0.345 s of compute: MFU at most 37%" in capsys.readouterr().out
-    assert main([*command, "--network-gb-per-s", "400"]) == 0
-    assert "LONGER" not in capsys.readouterr().out
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("autocast", [False, True])
+@pytest.mark.parametrize(("data", "tensor"), [(1, 2), (4, 2)])
+def test_the_bytes_of_tensor_parallelism_are_those_that_dtensor_adds_up(data, tensor, autocast, checkpointing):
+    """A micro-batch of chapter 12's code, forward and backward: every all-reduce between the ranks of a matrix."""
+    layout = Layout(data=data, tensor=tensor, sharding="full", checkpointing=checkpointing)
+    with fake_cluster(layout.devices):
+        model = sharded(SMALL, layout)
+        model.to_empty(device="cpu")
+        tokens = torch.zeros(3, 32, dtype=torch.long)
+        with Collectives() as counted, fused_attention(32):
+            with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+                loss = model.loss(tokens, tokens)
+            loss.backward()
+    found = tensor_traffic(SMALL, layout, MASTER if autocast else FULL, tokens.numel())
+    assert found == 2 * (tensor - 1) / tensor * counted.added > 0
+
+
+def test_megatron_adds_up_twice_a_block_each_way_and_at_both_ends():
+    """Shoeybi et al. 2019 in two bytes; full recomputation repeats the forward sums; a pipeline shares the blocks."""
+    whole = 64 * 100 * 2 * (2 * 3 / 4)  # a ring of four moves 2 (n - 1) / n
+    layout = Layout(tensor=4, split_vocabulary=True)
+    assert tensor_traffic(SMALL, layout, MIXED, 100) == whole * (3 * 4 + 2)
+    assert tensor_traffic(SMALL, replace(layout, checkpointing=True), MIXED, 100) == whole * (3 * 6 + 2)
+    assert tensor_traffic(SMALL, replace(layout, pipeline=3), MIXED, 100) == whole * (4 + 2)
+    assert tensor_traffic(SMALL, replace(layout, tensor=1), MIXED, 100) == 0
+
+
+def test_a_pipeline_hands_on_the_residual_stream_and_its_gradient():
+    assert pipeline_traffic(SMALL, Layout(pipeline=3), MIXED, 100) == 2 * 100 * 64 * 2
+    assert pipeline_traffic(SMALL, Layout(), MIXED, 100) == 0
 
 
 def test_gathers_in_bf16_send_half_and_need_no_copy_by_autocast():
@@ -113,7 +134,14 @@ def test_one_micro_batch_defers_nothing():
     assert long.micro_batches == 1 and not long.step_layout.defer_gradient_sync
 
 
-def test_one_node_has_its_links_and_several_have_the_network():
-    h100 = HARDWARE["h100"]
-    assert Cluster(nodes=1).bandwidth == h100.link and Cluster(nodes=2).bandwidth == h100.network
-    assert Cluster(nodes=1, network_gb_per_s=7).bandwidth == 7e9
+def test_a_ring_receives_over_all_the_adapters_of_its_members_in_a_node():
+    """At most what a link carries on; a group inside one node never leaves it."""
+    h100, cluster = HARDWARE["h100"], Cluster(nodes=2)
+    assert cluster.bandwidth(members=2, in_node=1) == h100.network == 50e9
+    assert cluster.bandwidth(members=16, in_node=8) == 8 * h100.network
+    assert cluster.bandwidth(members=4, in_node=4) == cluster.bandwidth(members=8, in_node=8) == h100.link
+    assert Cluster(nodes=2, network_gb_per_s=100).bandwidth(members=16, in_node=8) == h100.link
+    assert Cluster(nodes=2, link_gb_per_s=60).bandwidth(members=16, in_node=8) == 60e9
+    assert Cluster(nodes=1).network == h100.link  # nothing else connects the GPUs of one node
+    with pytest.raises(ParameterError, match="give link_gb_per_s"):
+        Cluster(nodes=1, network_gb_per_s=7)

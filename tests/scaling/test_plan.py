@@ -5,7 +5,7 @@ import pytest
 from sc2lib.cli import main
 from sc2lib.errors import ParameterError
 from sc2lib.model.config import ModelConfig
-from sc2lib.scaling.cluster import Cluster
+from sc2lib.scaling.cluster import CARBON, OVERHEAD, Cluster
 from sc2lib.scaling.costs import HARDWARE
 from sc2lib.scaling.failures import failure_budget
 from sc2lib.scaling.paper import PAPER_RUNS
@@ -28,9 +28,13 @@ def test_the_plan_of_the_15b(capsys):
     found = values(capsys, "--tensor-parallel", "4", "--mfu", "0.5")
     assert found["model", "parameters"] == ModelConfig.preset("15b").parameter_count()
     assert found["model", "tokens, base stage"] == 1_000_000 * 1024 * 4096
-    # independent arithmetic: 512 H100 at half their peak
-    days = found["model", "compute"] / (512 * 989e12 * 0.5) / 86400
+    # independent arithmetic: the seconds of each stage's steps, and the MFU that they mean on 512 H100
+    seconds = [found[f"time of a step, {name} stage", "total"] for name in ("base", "long")]
+    days = (1_000_000 * seconds[0] + 50_000 * seconds[1]) / 86400
     assert found["time", "without failures"] == pytest.approx(days)
+    assert found["time", "speed, base stage"] == pytest.approx(1024 * 4096 / seconds[0])
+    assert found["time", "MFU"] == pytest.approx(found["model", "compute"] / (512 * 989e12 * days * 86400))
+    assert found["time", "MFU"] < 0.4
     hours = found["cost", "GPU time"]
     assert hours == pytest.approx(512 * 24 * found["time", "with failures"]) and hours > 512 * 24 * days
     assert found["cost", "energy, low"] == pytest.approx(hours * 0.7 * 1.1 / 1000)
@@ -48,8 +52,47 @@ def test_every_assumption_stands_beside_what_follows_from_it(capsys):
     printed = capsys.readouterr().out
     for words in ("x 700 W, the power limit, x PUE 1.25", "0.1 kg/kWh", "0.3 kg/kWh", "GPU hours x 1.5 USD"):
         assert words in printed
-    for words in ("5,000 h between failures", "7 GB/s of storage", "33 GB/s of each GPU", "MFU 0.37", "of 15 min"):
+    for words in ("5,000 h between failures", "7 GB/s of storage", "adapter of 33 GB/s", "MFU 0.37", "of 15 min"):
         assert words in printed
+
+
+def test_a_network_that_is_too_slow_makes_the_run_longer_and_is_named(capsys):
+    """The 15B on 512 GPUs, one sequence at a time, gathers fp32 weights eight times a step: 404 GB, through the
+    adapters of two copies a node four seconds, behind two of computing. A network eight times as fast leaves what
+    tensor parallelism costs."""
+    plain = ["--micro-batch", "1", "--no-gather-bf16", "--no-defer-gradient-sync"]
+    slow, fast = values(capsys, *plain), values(capsys, *plain, "--network-gb-per-s", "400")
+    step = {name: value for (group, name), value in slow.items() if group == "time of a step, base stage"}
+    assert step["unhidden"] == pytest.approx(slow["network", "seconds a step, base stage"] - step["compute"])
+    assert step["total"] == pytest.approx(step["compute"] + step["tensor"] + step["unhidden"])
+    assert slow["network", "tensor parallel, base stage"] == pytest.approx(8 * 1.5 * 4096 * 6144 * 40 * (2 * 2 + 4 * 4))
+    assert ("time of a step, base stage", "unhidden") not in fast
+    assert fast["time", "without failures"] < slow["time", "without failures"] / 1.5
+    assert fast["cost", "price, low"] < slow["cost", "price, low"] / 1.5
+    assert main([*COMMAND, *plain]) == 0
+    printed = capsys.readouterr().out
+    assert "that / 100 GB/s (2 copies in a node, each with an adapter of 50 GB/s): LONGER than the 2.07 s" in printed
+    assert "40% assumed while a GPU computes; of the step tensor parallelism 12%, waiting for copies 43%" in printed
+
+
+def test_without_traffic_the_mfu_is_the_one_assumed(capsys):
+    """One GPU of 141 GB holds the 3B and sends nothing."""
+    assert main(["plan", "--profile", "paper-3b", "--nodes", "1", "--gpus-per-node", "1", "--gpu", "h200"]) == 0
+    printed = capsys.readouterr().out
+    assert "\nnetwork\n" not in printed and "the 40% assumed: a GPU waits for nothing" in printed
+
+
+def test_an_option_comes_before_the_profile_and_the_profile_before_the_range():
+    """The profiles of the book leave both open, so a plan shows the range of what sites and grids have."""
+    open_ = profiles.load("paper-15b")
+    assert open_["power_usage_effectiveness"] is None and open_["carbon_intensity"] is None
+    cluster = Cluster.of(open_, nodes=2, power_usage_effectiveness=None)
+    assert cluster.power_usage_effectiveness == OVERHEAD and cluster.carbon_intensity == CARBON
+    assert cluster.mfu == open_["planned_mfu"]
+    known = profiles.load("paper-15b", {"power_usage_effectiveness": 1.2, "carbon_intensity": 0.0, "planned_mfu": 0.3})
+    cluster = Cluster.of(known, nodes=2, mfu=0.5, power_usage_effectiveness=(1.3, 1.4))
+    assert cluster.power_usage_effectiveness == (1.3, 1.4) and cluster.carbon_intensity == (0, 0)
+    assert cluster.mfu == 0.5
 
 
 @pytest.mark.parametrize("name", MACHINES)
@@ -179,6 +222,7 @@ def test_a_plan_that_is_not_built_says_so(options, words, capsys):
         (["--megatron", "--sharding", "full", "--gather-bf16"], "leave --gather-bf16 out"),
         (["--sharding", "optimizer", "--gather-bf16"], "--gather-bf16 changes what full sharding sends"),
         (["--sharding", "none", "--defer-gradient-sync"], "--defer-gradient-sync changes what full sharding sends"),
+        (["--nodes", "1", "--network-gb-per-s", "9"], "one node sends nothing over the network"),
         (["--usd-per-gpu-hour", "3", "2"], "must rise from low to high"),
         (["--node-mtbf-hours", "0.1"], "the run never ends"),
         (["--profile", "paper-15c"], "did you mean 'paper-15b'"),
