@@ -24,7 +24,10 @@ def plan_options(command: argparse.ArgumentParser) -> None:
     add("--checkpointing", action=argparse.BooleanOptionalAction, help=checkpointing)
     megatron = "bf16 weights and a split vocabulary as in Megatron, instead of the book's fp32 weights"
     add("--megatron", action="store_true", help=megatron)
-    add("--gather-bf16", action="store_true", help="gather weights in bf16, which the book's training does not")
+    defer = "gradients cross the network once a step, kept whole until then (default: as the profile)"
+    add("--defer-gradient-sync", action=argparse.BooleanOptionalAction, help=defer)
+    gather = "gather the blocks' weights in bf16 (default: as the profile)"
+    add("--gather-bf16", action=argparse.BooleanOptionalAction, help=gather)
     search = "plan the fastest layout that fits, of those that divide, instead of the profile's; what is given stays"
     add("--search", action="store_true", help=search)
     mfu = "fraction of the peak while a GPU computes (default: the profile's planned_mfu, an assumption)"
@@ -99,6 +102,7 @@ def answer(options: argparse.Namespace) -> tuple[str, bool]:
         sharding=options.sharding,
         checkpointing=options.checkpointing,
         megatron=options.megatron,
+        defer_gradient_sync=options.defer_gradient_sync,
         gather_bf16=options.gather_bf16,
     )
     if options.megatron and options.gather_bf16:

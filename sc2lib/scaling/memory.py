@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sc2lib.errors import ParameterError
 from sc2lib.model.config import ModelConfig
@@ -13,9 +13,9 @@ SHARDINGS = ("none", "optimizer", "full")
 
 @dataclass(frozen=True, kw_only=True)
 class Precision:
-    """Bytes per parameter of each kind of state, and per element of activations, residual stream, gathered weights.
+    """Bytes per parameter of each kind of state, and per element of activations, residual stream, gathered blocks.
 
-    `casts` are those of the copies that autocast makes of a block's matrices and keeps for the backward pass.
+    `casts` are those of the copies that autocast makes of matrices; a block's it keeps for the backward pass.
     """
 
     weights: int
@@ -26,11 +26,18 @@ class Precision:
     gathered: int
     casts: int = 0
 
+    @property
+    def block_casts(self) -> int:
+        """Of `casts`, those of a block: none where its weights come in autocast's own type."""
+        return self.casts if self.gathered > self.casts else 0
+
 
 # bf16 weights and gradients; in fp32 the weight that learns and Adam's two moments (Rajbhandari et al. 2020, sec. 3).
 MIXED = Precision(weights=2, gradients=2, optimizer=12, activations=2, residual=2, gathered=2)
 # The book's bf16-mixed: everything that lasts is fp32, autocast computes the matrix products in bf16.
 MASTER = Precision(weights=4, gradients=4, optimizer=8, activations=2, residual=4, gathered=4, casts=2)
+# The same with `gather_bf16`: a block's matrices come as autocast wants them.
+MASTER_GATHER_BF16 = replace(MASTER, gathered=2)
 FULL = Precision(weights=4, gradients=4, optimizer=8, activations=4, residual=4, gathered=4)
 
 
@@ -40,7 +47,8 @@ class Layout:
 
     `sharding` says what the data-parallel group shares out: "none" (every rank has all), "optimizer" (ZeRO stage 1,
     Megatron's distributed optimizer) or "full" (ZeRO stage 3, FSDP2: weights and gradients too, each block gathered
-    when it computes). `checkpointing` keeps only each block's input and computes the rest again in the backward pass.
+    when it computes). `defer_gradient_sync`: with "full", gradients stay whole until the last of several micro-batches.
+    `checkpointing` keeps only each block's input and computes the rest again in the backward pass.
     `split_vocabulary` cuts embedding, head and logits over the tensor-parallel ranks too, as Megatron does; the
     book's training keeps them whole.
     """
@@ -50,6 +58,7 @@ class Layout:
     data: int = 1
     micro_batch: int = 1
     sharding: str = "none"
+    defer_gradient_sync: bool = False
     checkpointing: bool = False
     split_vocabulary: bool = False
 
@@ -159,15 +168,14 @@ def copied_bytes(config: ModelConfig, tokens: int, layout: Layout, precision: Pr
     before they are scattered.
     """
     blocks = block_parameters(config) / layout.tensor
-    copies = precision.casts * blocks / layout.pipeline
+    copies = precision.block_casts * blocks / layout.pipeline
     if layout.checkpointing:
         one = copies / config.num_hidden_layers
         copies = one + max(0, copies - one - recomputed_bytes(config, tokens, precision, layout))
     if layout.sharding == "full" and layout.data > 1:
         ends = end_parameters(config) / (layout.tensor if layout.split_vocabulary else 1)
-        copies += precision.gathered * ends + max(
-            0, 3 * precision.gathered * blocks / config.num_hidden_layers - logits
-        )
+        passing = 2 * precision.gathered + precision.gradients
+        copies += precision.weights * ends + max(0, passing * blocks / config.num_hidden_layers - logits)
     return copies
 
 
@@ -205,7 +213,7 @@ def training_memory(
     logits = chunked_loss_bytes(config, precision) if chunked_loss else config.logit_bytes(tokens, parts)
     return TrainingMemory(
         weights=precision.weights * shared,
-        gradients=precision.gradients * shared,
+        gradients=precision.gradients * (parameters if layout.defer_gradient_sync else shared),
         optimizer=precision.optimizer * parameters / (1 if layout.sharding == "none" else layout.data),
         activations=config.activation_bytes(tokens, precision.activations, layout.tensor, layout.checkpointing)
         + autocast_bytes(config, tokens, precision, layout)

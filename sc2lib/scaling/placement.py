@@ -10,6 +10,7 @@ from sc2lib.scaling.cluster import Cluster
 from sc2lib.scaling.memory import (
     FULL,
     MASTER,
+    MASTER_GATHER_BF16,
     MIXED,
     Layout,
     Precision,
@@ -69,7 +70,8 @@ class Choices:
     """What a plan may fix; None: what the profile trains with, and where that does not fit, what does.
 
     `sharding` none, optimizer or full. `megatron` plans that program's recipe instead of the book's: bf16 weights and
-    gradients beside fp32 masters, the vocabulary split. `gather_bf16` sends weights in half the bytes (not built).
+    gradients beside fp32 masters, the vocabulary split. `defer_gradient_sync` and `gather_bf16` are the knobs of that
+    name, for "full" sharding.
     """
 
     tensor: int | None = None
@@ -78,13 +80,27 @@ class Choices:
     sharding: str | None = None
     checkpointing: bool | None = None
     megatron: bool = False
-    gather_bf16: bool = False
+    defer_gradient_sync: bool | None = None
+    gather_bf16: bool | None = None
 
     def precision(self, knobs: Mapping[str, Any]) -> Precision:
         """Bytes of each kind of state."""
-        found = MIXED if self.megatron else PRECISIONS[knobs["precision"]]
-        # Weights that come in bf16 need no second copy by autocast.
-        return replace(found, gathered=2, casts=0) if self.gather_bf16 else found
+        gathers_bf16 = self.fsdp_knob("gather_bf16", knobs)
+        if self.megatron:
+            return MIXED
+        found = PRECISIONS[knobs["precision"]]
+        if gathers_bf16 and found is not MASTER:
+            raise ParameterError(f"--gather-bf16 would round what {knobs['precision']} computes with; leave it out")
+        return MASTER_GATHER_BF16 if gathers_bf16 else found
+
+    def fsdp_knob(self, name: str, knobs: Mapping[str, Any]) -> bool:
+        """`name` as chosen, else as the profile trains; always off where the copies do not share everything out."""
+        chosen, full = getattr(self, name), sharding_of(knobs, self) == "full"
+        if chosen and not full:
+            raise ParameterError(
+                f"--{name.replace('_', '-')} changes what full sharding sends; take --sharding full, or leave it out"
+            )
+        return full and bool(knobs[name] if chosen is None else chosen)
 
 
 @dataclass(frozen=True)
@@ -98,7 +114,7 @@ class Placed:
     @property
     def memory(self) -> TrainingMemory:
         """Bytes on one GPU, with a plain cross-entropy."""
-        return training_memory(self.stage.model, self.stage.length, self.layout, self.precision)
+        return training_memory(self.stage.model, self.stage.length, self.step_layout, self.precision)
 
     @property
     def micro_batches(self) -> int:
@@ -106,8 +122,14 @@ class Placed:
         return self.stage.batch // (self.layout.micro_batch * self.layout.data)
 
     @property
+    def step_layout(self) -> Layout:
+        """The layout as a step sees it: with one copy or one micro-batch, no gradient waits."""
+        deferred = self.layout.defer_gradient_sync and self.layout.data > 1 and self.micro_batches > 1
+        return replace(self.layout, defer_gradient_sync=deferred)
+
+    @property
     def traffic(self) -> Traffic:
-        return traffic(self.stage.model, self.layout, self.precision, self.micro_batches)
+        return traffic(self.stage.model, self.step_layout, self.precision, self.micro_batches)
 
     @property
     def tensor_traffic(self) -> float:
@@ -213,6 +235,7 @@ def spread(cluster: Cluster, knobs: Mapping[str, Any], choices: Choices) -> list
             sharding=sharding_of(knobs, choices),
             checkpointing=stage.checkpointing if choices.checkpointing is None else choices.checkpointing,
             split_vocabulary=choices.megatron,
+            defer_gradient_sync=choices.fsdp_knob("defer_gradient_sync", knobs),
         )
         layout.check(stage.model)
         _check_batch(stage, layout)
@@ -243,11 +266,13 @@ def _common(batch: int, layout: Layout) -> int:
 
 def remedy(placed: Placed, cluster: Cluster) -> str:
     """What makes a stage smaller that does not fit, by the largest of its parts."""
-    found, layout = placed.memory, placed.layout
+    found, layout = placed.memory, placed.step_layout
     state = found.weights + found.gradients + found.optimizer
     if state >= max(found.activations, found.logits, found.copies):
         if layout.sharding != "full":
             return "its state is the most; take --sharding full"
+        if layout.defer_gradient_sync:
+            return "its gradients wait whole; take --no-defer-gradient-sync"
         for one, words in ((placed, ""), (recomputed(placed), " and --checkpointing")):
             if gpus := _gpus_that_fit(one, cluster):
                 return f"its state is the most; take at least {gpus} GPUs{words}"
@@ -255,6 +280,8 @@ def remedy(placed: Placed, cluster: Cluster) -> str:
         return "take --checkpointing"
     if layout.micro_batch > 1:
         return "take --micro-batch 1"
+    if layout.defer_gradient_sync:
+        return "take --no-defer-gradient-sync"
     for degree in divisors(cluster.gpus_per_node):
         if degree > layout.tensor and _divides(placed.stage.model, replace(layout, tensor=degree)):
             return f"take --tensor-parallel {degree}"

@@ -7,7 +7,7 @@ from sc2lib import figures
 from sc2lib.errors import UnsupportedError
 from sc2lib.scaling.cluster import Cluster
 from sc2lib.scaling.failures import failure_budget
-from sc2lib.scaling.memory import FULL, MASTER, training_memory
+from sc2lib.scaling.memory import FULL, MASTER_GATHER_BF16, MIXED, training_memory
 from sc2lib.scaling.network import BOOK, MEGATRON
 from sc2lib.scaling.placement import USABLE, Placed, remedy
 from sc2lib.scaling.step import StepTime, copies_bandwidth, run_seconds, step_time
@@ -126,6 +126,8 @@ def _memory_lines(placed: Placed, cluster: Cluster) -> list[Quantity]:
         "logits": "a plain cross-entropy; the book's chunked loss needs less",
         "copies": "autocast's bf16 blocks; gathered (FSDP2): embedding, head, what three blocks need beyond logits",
     }
+    if placed.step_layout.defer_gradient_sync:
+        sources["gradients"] = "bytes a parameter / (tensor x pipeline): whole until the last micro-batch"
     if placed.layout.checkpointing:
         sources["activations"] = "each block's input, and one block recomputed, fused attention"
     lines = [
@@ -151,8 +153,12 @@ def _network_lines(placed: Placed, cluster: Cluster) -> list[Quantity]:
         verdict = f"LONGER than the {step.copies - step.unhidden:.3g} s that computing hides"
     else:
         verdict = "hides behind computing"
+    deferred = placed.step_layout.defer_gradient_sync
+    weights = "bf16 weights" if placed.precision is MASTER_GATHER_BF16 else "weights"
     what = {
-        "full": "weights gathered twice and gradients scattered in each of {} micro-batches (FSDP2)",
+        "full": f"{weights} gathered twice in each of {{}} micro-batches, gradients scattered once (FSDP2)"
+        if deferred
+        else f"{weights} gathered twice and gradients scattered in each of {{}} micro-batches (FSDP2)",
         "optimizer": "gradients scattered, weights gathered, once",
         "none": "gradients added up over the copies, once",
     }[placed.layout.sharding].format(placed.micro_batches)
@@ -245,15 +251,16 @@ def verify(placed: Placed, step: bool = True) -> list[Quantity]:
     """
     from sc2lib.scaling.sharded import fake_step, state_bytes
 
-    stage, layout, precision = placed.stage, placed.layout, placed.precision
-    if precision not in (MASTER, FULL):
-        raise UnsupportedError("bf16 weights are planned by formula only; leave --megatron and --gather-bf16 out")
+    stage, layout, precision = placed.stage, placed.step_layout, placed.precision
+    if precision is MIXED:
+        raise UnsupportedError("weights that are bf16 everywhere are planned by formula only; leave --megatron out")
     if layout.sharding == "none" and layout.tensor == 1:
         layout = replace(layout, data=1)  # ddp: every rank holds what a device alone would
     formula = training_memory(stage.model, stage.length, layout, precision, chunked_loss=True)
     built = {"weights": (state_bytes(stage.model, layout), formula.weights)}
     if step:
-        built["peak"] = fake_step(stage.model, stage.length, layout, precision is MASTER), formula.total
+        kinds = (precision is not FULL, precision is MASTER_GATHER_BF16)
+        built["peak"] = fake_step(stage.model, stage.length, layout, *kinds), formula.total
     group = f"check on a fake process group of {layout.devices} ranks, {stage.name} stage"
     sources = {
         "weights": "parallelise on meta tensors, rank 0; an uneven cut rounds it up",

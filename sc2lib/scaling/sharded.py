@@ -6,6 +6,7 @@ Both are PyTorch's own test tools (`torch.testing._internal`), so a later versio
 """
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from unittest import mock
@@ -25,7 +26,7 @@ from sc2lib.scaling.memory import Layout
 from sc2lib.scaling.tracker import MemoryTracker
 from sc2lib.training.config import OptimizerConfig
 from sc2lib.training.optimizer import adamw
-from sc2lib.training.parallel import DATA, TENSOR, clip_gradients, parallelise
+from sc2lib.training.parallel import DATA, TENSOR, clip_gradients, deferred_gradient_sync, parallelise
 from sc2lib.training.recomputation import recompute_blocks
 
 
@@ -44,13 +45,13 @@ def fake_cluster(ranks: int) -> Iterator[None]:
 
 
 # docs: start-shard
-def sharded(config: ModelConfig, layout: Layout) -> Starcoder2:
+def sharded(config: ModelConfig, layout: Layout, gather_bf16: bool = False) -> Starcoder2:
     """The model on the meta device, cut by the code that cuts it in chapter 12; needs `fake_cluster` around it."""
     mesh = init_device_mesh("cpu", (layout.data, layout.tensor), mesh_dim_names=(DATA, TENSOR))
     model = Starcoder2(config, device="meta")
     if layout.checkpointing:
         recompute_blocks(model)
-    parallelise(model, mesh)
+    parallelise(model, mesh, gather_bf16)
     return model
     # docs: end-shard
 
@@ -80,33 +81,45 @@ def state_bytes(config: ModelConfig, layout: Layout) -> int:
 
 
 # docs: start-step
-def fake_step(config: ModelConfig, length: int, layout: Layout | None = None, autocast: bool = False) -> int:
+def fake_step(
+    config: ModelConfig,
+    length: int,
+    layout: Layout | None = None,
+    autocast: bool = False,
+    gather_bf16: bool = False,
+) -> int:
     """Peak bytes on rank 0 in the last micro-batch of a step: forward, backward, collectives, clip and fused AdamW.
 
     Sequences have `length` tokens; fp32, or bf16-mixed with `autocast`. Every operation runs and computes nothing.
-    Of two passes the second counts: the moments and the gradients of earlier micro-batches are there before it, and
-    the shapes that DTensor works out once, by whole tensors, are known.
+    The last pass counts: the moments and the gradients of earlier micro-batches are there before it, whole ones with
+    `defer_gradient_sync`, and the shapes that DTensor works out once, by whole tensors, are known.
     """
     layout = layout or Layout()
     check_buildable(layout)
     tokens = torch.zeros(layout.micro_batch, length, dtype=torch.long)
     with ExitStack() as stack:
         stack.enter_context(fake_cluster(layout.devices))
-        model = sharded(config, layout)
+        model = sharded(config, layout, gather_bf16)
         stack.enter_context(fused_attention(length))
         stack.enter_context(without_advice())
+        stack.enter_context(warnings.catch_warnings())
+        warnings.filterwarnings("ignore", ".*returned a view tensor.*")  # which a block adds out of place
         stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))  # the weights come from the meta device
         tracker = stack.enter_context(MemoryTracker())
         model.to_empty(device="cpu")
         optimizer = adamw(model, OptimizerConfig(steps=10_000))
-        for _ in range(2):
+        for last in (True, False, True) if layout.defer_gradient_sync else (True, True):
             tracker.peak = tracker.now
-            with torch.autocast("cpu", torch.bfloat16) if autocast else nullcontext():
-                loss = model.loss(tokens, tokens)
-            loss.backward()
+            with nullcontext() if last else deferred_gradient_sync(model):
+                with torch.autocast("cpu", torch.bfloat16) if autocast else nullcontext():
+                    loss = model.loss(tokens, tokens)
+                loss.backward()
             del loss
-            clip_gradients(model.parameters(), 1.0)
-            optimizer.step()
+            if last:
+                clip_gradients(model.parameters(), 1.0)
+                optimizer.step()
+                if layout.defer_gradient_sync:
+                    optimizer.zero_grad()  # shards have no gradient until the whole ones are scattered
     return tracker.peak
     # docs: end-step
 

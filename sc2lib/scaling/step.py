@@ -86,7 +86,8 @@ def copies_bandwidth(placed: Placed, cluster: Cluster) -> float:
 def unhidden(placed: Placed, cluster: Cluster, compute: float, again: float) -> float:
     """Seconds of the copies' traffic that a step does not hide behind its `compute` and what it computes `again`.
 
-    "full": every micro-batch gathers and scatters, beside all computing. What crosses once a step hides behind one pass
+    "full": every micro-batch gathers and scatters, beside all computing; gradients that are deferred have the last
+    backward pass, which gathers too. What crosses once a step hides behind one pass
     of one micro-batch: sums of gradients behind the last backward pass, in which they arise; weights of a sharded
     optimizer behind the first forward pass, which they begin.
     """
@@ -94,7 +95,10 @@ def unhidden(placed: Placed, cluster: Cluster, compute: float, again: float) -> 
     forward = compute / 3 / placed.micro_batches
     backward = (2 * compute / 3 + again) / placed.micro_batches
     if placed.layout.sharding == "full":
-        return max(0.0, moved.total / rate - compute - again)
+        waiting = moved.total / rate - compute - again
+        if placed.step_layout.defer_gradient_sync:
+            waiting = max(waiting, moved.in_last_backward(placed.micro_batches) / rate - backward)
+        return max(0.0, waiting)
     if placed.layout.sharding == "none":
         return max(0.0, moved.total / rate - backward)
     return max(0.0, moved.gathered / rate - forward) + max(0.0, moved.reduced / rate - backward)

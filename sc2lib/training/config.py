@@ -122,6 +122,11 @@ class RunConfig:
     `strategy`: single; ddp (every device holds the model, auto's choice for several devices); fsdp2 (every device
     stores a slice of it); tp (the devices of one node compute the same sequences, each with its heads); fsdp2_tp
     (groups of `tensor_parallel_size` devices of a node do so, 0: all of a node, and the groups are fsdp2).
+
+    Two choices send less between the processes of fsdp2 and fsdp2_tp. `defer_gradient_sync`: the gradients of a step
+    are added up where they arise, whole, and cross the network after the last micro-batch (`ddp` always does that);
+    4 bytes more for each parameter that a process computes with. `gather_bf16`: the blocks' matrices come in half the
+    bytes (`sc2lib.training.parallel`).
     """
 
     folder: str
@@ -139,6 +144,8 @@ class RunConfig:
     loss_spike_nats: float = 2.5
     loss_spike_window: int = 50
     activation_checkpointing: bool = False
+    defer_gradient_sync: bool = False
+    gather_bf16: bool = False
     sample_tokens: int = 0
 
     def __post_init__(self) -> None:
@@ -160,6 +167,7 @@ class RunConfig:
         if self.strategy == "single" and self.world > 1:
             raise ParameterError(f"strategy single runs on one device, not {self.world}; use ddp")
         self._check_layout()
+        self._check_traffic()
 
     @property
     def world(self) -> int:
@@ -170,6 +178,11 @@ class RunConfig:
     def sharded(self) -> bool:
         """Whether no process holds the whole model."""
         return self.strategy in ("fsdp2", "tp", "fsdp2_tp")
+
+    @property
+    def fully_sharded(self) -> bool:
+        """Whether processes that read different sequences share the weights out (FSDP2)."""
+        return self.strategy in ("fsdp2", "fsdp2_tp")
 
     @property
     def tensor_parallel_degree(self) -> int:
@@ -205,6 +218,19 @@ class RunConfig:
             raise ParameterError(
                 f"strategy fsdp2_tp with tensor_parallel_size {degree} on {self.world} devices is {other}; take that, "
                 f"or a tensor_parallel_size between 1 and {self.world}"
+            )
+
+    def _check_traffic(self) -> None:
+        for name in ("defer_gradient_sync", "gather_bf16"):
+            if getattr(self, name) and not self.fully_sharded:
+                raise ParameterError(
+                    f"{name} changes what fsdp2 and fsdp2_tp send, and strategy {self.strategy} sends none of it; "
+                    f"set {name} to false"
+                )
+        if self.gather_bf16 and self.precision != "bf16-mixed":
+            raise ParameterError(
+                f"gather_bf16 would round the weights that precision {self.precision} computes with; take bf16-mixed, "
+                "or set gather_bf16 to false"
             )
 
 
@@ -262,7 +288,9 @@ class TrainingConfig:
     def on_one_device(self, layers: int) -> Self:
         """The same run on one device and with at most `layers` blocks, to be checked where the whole does not fit."""
         model = self.model.replace(num_hidden_layers=min(layers, self.model.num_hidden_layers))
-        run = replace(self.run, devices=1, nodes=1, strategy="auto", tensor_parallel_size=0)
+        layout: dict[str, Any] = {"strategy": "auto", "tensor_parallel_size": 0}
+        layout |= {"defer_gradient_sync": False, "gather_bf16": False}
+        run = replace(self.run, devices=1, nodes=1, **layout)
         return replace(self, model=model, run=run)
 
     def identity(self) -> str:

@@ -72,7 +72,7 @@ class Pretraining(lightning.LightningModule):
         """Cut the model over the devices where the strategy says so; the weights are those of a single process."""
         if self.config.run.sharded:
             assert self.device_mesh is not None
-            parallelise(self.model, self.device_mesh)
+            parallelise(self.model, self.device_mesh, self.config.run.gather_bf16)
             whole = initial_model(self.config) if self.trainer.is_global_zero else None
             scatter(whole, self.model, self.trainer.strategy.root_device)
 

@@ -5,14 +5,15 @@ each with its heads and its channels of the MLP. *Fully sharded* (FSDP2): the pr
 tokens, each stores a slice of every matrix, and a block is put together only while it computes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict, set_model_state_dict
 from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor
 from torch.distributed.tensor.parallel import ColwiseParallel, ParallelStyle, RowwiseParallel, parallelize_module
 
@@ -41,23 +42,45 @@ def tensor_plan() -> dict[str, ParallelStyle]:
 
 
 # docs: start-parallelise
-def parallelise(model: Starcoder2, mesh: DeviceMesh) -> None:
+def parallelise(model: Starcoder2, mesh: DeviceMesh, gather_bf16: bool = False) -> None:
     """Cut `model`, whose parameters may still be on the meta device, over the two sides of `mesh`.
 
-    Blocks are sharded one by one; the rest (embedding, last norm, head) is put together when `hidden` begins and stays
-    so for the loss, which reads the embedding outside of any module's forward pass. Gathers move the fp32 weights:
-    autocast then computes as on one device, and the losses are the same.
+    The matrices of each block are sharded together; the rest (norms, embedding, head) is put together when `hidden`
+    begins and stays so for the loss, which reads the embedding outside of any module's forward pass. Gathers move the
+    fp32 weights: autocast then computes as on one device, and the losses are the same.
+
+    `gather_bf16`: the blocks' matrices are rounded before they travel and not after, in half the bytes; shards,
+    optimizer and the sum of the gradients over processes stay fp32. The rest still comes in fp32, and no input is cast:
+    norms, residual stream and embedding are then what they were, and every product of autocast has the same operands,
+    so the losses keep their bits (`tests/training/test_parallel.py`).
     """
     data, tensor = mesh[DATA], mesh[TENSOR]
     if tensor.size() > 1:
         for block in model.model.layers:
             parallelize_module(block, tensor, tensor_plan())
     if data.size() > 1:
+        kind = torch.bfloat16 if gather_bf16 else None
+        matrices = MixedPrecisionPolicy(param_dtype=kind, reduce_dtype=torch.float32, cast_forward_inputs=False)
         for block in model.model.layers:
-            fully_shard(block, mesh=data)
+            parts = [block.get_submodule(name) for name in ("self_attn", "mlp")]
+            fully_shard(parts, mesh=data, mp_policy=matrices)
         fully_shard(model, mesh=data, reshard_after_forward=False)
         register_fsdp_forward_method(model, "hidden")
         # docs: end-parallelise
+
+
+@contextmanager
+def deferred_gradient_sync(model: nn.Module) -> Iterator[None]:
+    """For backward passes that are not the last of a step: gradients of the shards in `model` stay whole on this
+    process, added up in fp32, until a backward pass outside of this context scatters their sum (DDP's `no_sync`)."""
+    modules = [module for module in model.modules() if isinstance(module, FSDPModule)]
+    for module in modules:
+        module.set_requires_gradient_sync(False, recurse=False)
+    try:
+        yield
+    finally:
+        for module in modules:
+            module.set_requires_gradient_sync(True, recurse=False)
 
 
 def scatter(whole: Starcoder2 | None, model: Starcoder2, device: torch.device) -> None:

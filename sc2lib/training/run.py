@@ -315,6 +315,7 @@ def _quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", ".*does not have many workers.*")
             warnings.filterwarnings("ignore", ".*LeafSpec.*")
             warnings.filterwarnings("ignore", ".*torch.distributed is disabled.*")  # by a background thread
+            warnings.filterwarnings("ignore", ".*returned a view tensor.*")  # which a block adds out of place
             warnings.filterwarnings("ignore", ".*`srun` command is available.*")
             yield
     finally:

@@ -20,6 +20,8 @@ MACHINE = (
     "asynchronous_checkpoints",
     "loss_spike_nats",
     "activation_checkpointing",
+    "defer_gradient_sync",
+    "gather_bf16",
 )
 
 

@@ -1,5 +1,7 @@
 """Lightning's strategies, chosen by one word, with one form of checkpoint for all of them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from torch.distributed.checkpoint.state_dict import (
 )
 
 from sc2lib.training.config import RunConfig
+from sc2lib.training.parallel import deferred_gradient_sync
 from sc2lib.training.state import StateWriter, read_state
 
 # One entry per parameter: other strategies put the parameters into other groups.
@@ -82,6 +85,15 @@ class DataParallel(_Portable, DDPStrategy):
 class Sharded(_Portable, ModelParallelStrategy):
     """The model is cut over the devices by `sc2lib.training.parallel`."""
 
+    defer_gradient_sync = False
+
+    @contextmanager
+    def block_backward_sync(self) -> Iterator[None]:
+        """Lightning enters this for every micro-batch of a step but the last."""
+        assert self.model is not None
+        with deferred_gradient_sync(self.model) if self.defer_gradient_sync else nullcontext():
+            yield
+
 
 # docs: start-strategy
 def strategy(run: RunConfig, cuda: bool, writer: StateWriter) -> Strategy:
@@ -98,6 +110,7 @@ def strategy(run: RunConfig, cuda: bool, writer: StateWriter) -> Strategy:
             tensor_parallel_size=run.tensor_parallel_degree,
             process_group_backend=backend,
         )
+        chosen.defer_gradient_sync = run.defer_gradient_sync
     chosen.writer = writer
     return chosen
     # docs: end-strategy

@@ -1,3 +1,4 @@
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -8,10 +9,11 @@ from sc2lib.errors import ParameterError
 from sc2lib.model.config import ModelConfig
 from sc2lib.scaling.cluster import Cluster
 from sc2lib.scaling.costs import HARDWARE
-from sc2lib.scaling.memory import FULL, MASTER, MIXED, Layout
+from sc2lib.scaling.memory import FULL, MASTER, MASTER_GATHER_BF16, MIXED, Layout
 from sc2lib.scaling.network import pipeline_traffic, tensor_traffic, traffic
 from sc2lib.scaling.placement import Choices, place
 from sc2lib.scaling.sharded import fake_cluster, fused_attention, sharded
+from sc2lib.training.parallel import deferred_gradient_sync
 from sc2lib.workflow import profiles
 
 SMALL = ModelConfig(
@@ -42,21 +44,25 @@ class Collectives(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("micro_batches", [1, 3])
-def test_the_bytes_of_a_step_are_those_that_fsdp2_moves(micro_batches):
+@pytest.mark.parametrize("gather_bf16", [False, True])
+@pytest.mark.parametrize(("micro_batches", "deferred"), [(1, False), (3, False), (3, True)])
+def test_the_bytes_of_a_step_are_those_that_fsdp2_moves(micro_batches, deferred, gather_bf16):
     """A step of chapter 12's code on eight ranks that do not exist: every gather and every scatter is counted.
 
-    The formula leaves out the norms at the end, and a cut that is uneven is filled up.
+    The formula leaves out the last norm and takes the blocks' for matrices, and a cut that is uneven is filled up.
     """
-    layout = Layout(data=8, sharding="full")
+    layout = Layout(data=8, sharding="full", defer_gradient_sync=deferred)
     with fake_cluster(layout.devices):
-        model = sharded(SMALL, layout)
+        model = sharded(SMALL, layout, gather_bf16)
         model.to_empty(device="cpu")
         tokens = torch.zeros(1, 32, dtype=torch.long)
         with Collectives() as counted:
-            for _ in range(micro_batches):
-                model.loss(tokens, tokens).backward()
-    found = traffic(SMALL, layout, MASTER, micro_batches)
+            for last in range(1 - micro_batches, 1):
+                with deferred_gradient_sync(model) if deferred and last else nullcontext():
+                    with torch.autocast("cpu", torch.bfloat16):
+                        loss = model.loss(tokens, tokens)
+                    loss.backward()
+    found = traffic(SMALL, layout, MASTER_GATHER_BF16 if gather_bf16 else MASTER, micro_batches)
     assert found.gathered == pytest.approx(7 / 8 * counted.gathered, rel=0.02)
     assert found.reduced == pytest.approx(7 / 8 * counted.reduced, rel=0.02)
 
@@ -106,10 +112,26 @@ def test_a_pipeline_hands_on_the_residual_stream_and_its_gradient():
 
 def test_gathers_in_bf16_send_half_and_need_no_copy_by_autocast():
     knobs, cluster = profiles.load("paper-15b"), Cluster(nodes=64)
-    whole, _ = place(cluster, knobs)
-    half, _ = place(cluster, knobs, Choices(gather_bf16=True))
-    assert half.traffic.gathered == whole.traffic.gathered / 2 and half.traffic.reduced == whole.traffic.reduced
-    assert half.memory.copies < whole.memory.copies
+    whole, half = (place(cluster, knobs, Choices(gather_bf16=flag))[0] for flag in (False, True))
+    ends = 127 / 128 * whole.micro_batches * 4 * 2 * 49152 * 6144  # embedding and head come in fp32 all the same
+    assert half.traffic.gathered - ends == pytest.approx((whole.traffic.gathered - ends) / 2)
+    assert half.traffic.reduced == whole.traffic.reduced
+    assert half.memory.copies == 4 * 2 * 49152 * 6144 < whole.memory.copies
+
+
+def test_deferred_gradients_leave_once_and_wait_whole():
+    knobs, cluster = profiles.load("paper-15b"), Cluster(nodes=64)
+    each, once = (place(cluster, knobs, Choices(defer_gradient_sync=flag))[0] for flag in (False, True))
+    assert each.micro_batches == 4
+    assert once.traffic.reduced == each.traffic.reduced / 4 and once.traffic.gathered == each.traffic.gathered
+    assert once.memory.gradients == 128 * each.memory.gradients
+    assert once.memory.total - each.memory.total == once.memory.gradients - each.memory.gradients
+
+
+def test_one_micro_batch_defers_nothing():
+    """The long stage on the profile's own machines."""
+    _, long = place(Cluster(nodes=128), profiles.load("paper-15b"))
+    assert long.micro_batches == 1 and not long.step_layout.defer_gradient_sync
 
 
 def test_a_ring_receives_over_all_the_adapters_of_its_members_in_a_node():

@@ -34,7 +34,7 @@ def test_the_plan_of_the_15b(capsys):
     assert found["time", "without failures"] == pytest.approx(days)
     assert found["time", "speed, base stage"] == pytest.approx(1024 * 4096 / seconds[0])
     assert found["time", "MFU"] == pytest.approx(found["model", "compute"] / (512 * 989e12 * days * 86400))
-    assert found["time", "MFU"] < 0.25
+    assert found["time", "MFU"] < 0.4
     hours = found["cost", "GPU time"]
     assert hours == pytest.approx(512 * 24 * found["time", "with failures"]) and hours > 512 * 24 * days
     assert found["cost", "energy, low"] == pytest.approx(hours * 0.7 * 1.1 / 1000)
@@ -57,9 +57,11 @@ def test_every_assumption_stands_beside_what_follows_from_it(capsys):
 
 
 def test_a_network_that_is_too_slow_makes_the_run_longer_and_is_named(capsys):
-    """The 15B on 512 GPUs gathers fp32 weights eight times a step: 404 GB, through the adapters of two copies a node
-    four seconds, behind two of computing. A network eight times as fast leaves what tensor parallelism costs."""
-    slow, fast = values(capsys), values(capsys, "--network-gb-per-s", "400")
+    """The 15B on 512 GPUs, one sequence at a time, gathers fp32 weights eight times a step: 404 GB, through the
+    adapters of two copies a node four seconds, behind two of computing. A network eight times as fast leaves what
+    tensor parallelism costs."""
+    plain = ["--micro-batch", "1", "--no-gather-bf16", "--no-defer-gradient-sync"]
+    slow, fast = values(capsys, *plain), values(capsys, *plain, "--network-gb-per-s", "400")
     step = {name: value for (group, name), value in slow.items() if group == "time of a step, base stage"}
     assert step["unhidden"] == pytest.approx(slow["network", "seconds a step, base stage"] - step["compute"])
     assert step["total"] == pytest.approx(step["compute"] + step["tensor"] + step["unhidden"])
@@ -67,7 +69,7 @@ def test_a_network_that_is_too_slow_makes_the_run_longer_and_is_named(capsys):
     assert ("time of a step, base stage", "unhidden") not in fast
     assert fast["time", "without failures"] < slow["time", "without failures"] / 1.5
     assert fast["cost", "price, low"] < slow["cost", "price, low"] / 1.5
-    assert main(COMMAND) == 0
+    assert main([*COMMAND, *plain]) == 0
     printed = capsys.readouterr().out
     assert "that / 100 GB/s (2 copies in a node, each with an adapter of 50 GB/s): LONGER than the 2.07 s" in printed
     assert "40% assumed while a GPU computes; of the step tensor parallelism 12%, waiting for copies 43%" in printed
@@ -124,10 +126,12 @@ def test_the_command_of_the_help_fits(capsys):
 
 
 def test_what_a_profile_leaves_open_is_searched():
-    """The 7B keeps its activations on 80 GB; on GPUs of half the memory its long stage is recomputed."""
+    """The 7B keeps its activations on 80 GB; on GPUs of half the memory its long stage is recomputed, and its base
+    stage is not, one sequence at a time."""
     knobs, small = profiles.load("paper-7b"), HARDWARE["h100"].__class__("half", 989e12, 40e9, 700.0, (1, 2), 1e9, 1e9)
     assert [one.layout.checkpointing for one in place(Cluster(nodes=54), knobs)] == [False, False]
-    assert [one.layout.checkpointing for one in place(Cluster(nodes=54, hardware=small), knobs)] == [False, True]
+    placed = place(Cluster(nodes=54, hardware=small), knobs, Choices(micro_batch=1))
+    assert [one.layout.checkpointing for one in placed] == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -135,9 +139,13 @@ def test_what_a_profile_leaves_open_is_searched():
     [
         (["--sharding", "none", "--tensor-parallel", "4"], "its state is the most; take --sharding full"),
         (["--nodes", "1", "--gpus-per-node", "1"], "its state is the most; take at least 8 GPUs"),
-        (["--nodes", "1", "--gpus-per-node", "1", "--no-checkpointing"], "at least 8 GPUs and --checkpointing"),
+        (["--nodes", "1", "--gpus-per-node", "1", "--no-checkpointing"], "at least 16 GPUs and --checkpointing"),
         (["--no-checkpointing"], "leave 10% free; take --checkpointing"),
         (["--micro-batch", "2", "--no-checkpointing", "--gpu", "h200"], "leave 10% free; take --checkpointing"),
+        (
+            ["--nodes", "32", "--micro-batch", "1", "--checkpointing", "--tensor-parallel", "1"],
+            "take --no-defer-gradient-sync",
+        ),
     ],
 )
 def test_what_does_not_fit_exits_with_1_and_names_what_does(options, words, capsys):
@@ -162,9 +170,12 @@ def test_the_weights_of_a_plan_are_those_of_a_model_that_is_built():
         assert ratio.group == f"check on a fake process group of 512 ranks, {one.stage.name} stage"
 
 
-@pytest.mark.parametrize("more", [["--sharding", "full", "--tensor-parallel", "2", "--checkpointing"], []])
+CUT = ["--sharding", "full", "--tensor-parallel", "2", "--checkpointing"]
+
+
+@pytest.mark.parametrize("more", [CUT, [*CUT, "--gather-bf16", "--defer-gradient-sync"], []])
 def test_a_step_of_both_stages_is_run_on_request(more, capsys):
-    """Cut over four GPUs and recomputed, and as the profile trains: whole copies (ddp).
+    """Cut over four GPUs and recomputed, then sending less, and as the profile trains: whole copies (ddp).
 
     In a model of two layers a recomputed block is half of all; the formula is 13% too careful there.
     """
@@ -180,8 +191,7 @@ def test_a_step_of_both_stages_is_run_on_request(more, capsys):
     ("options", "words"),
     [
         (["--sharding", "optimizer", "--tensor-parallel", "4"], "take full (FSDP2)"),
-        (["--megatron"], "leave --megatron and --gather-bf16 out"),
-        (["--gather-bf16"], "leave --megatron and --gather-bf16 out"),
+        (["--megatron"], "leave --megatron out"),
     ],
 )
 def test_a_plan_that_is_not_built_says_so(options, words, capsys):
@@ -209,8 +219,10 @@ def test_a_plan_that_is_not_built_says_so(options, words, capsys):
         (["--node-mtbf-hours", "inf"], "positive and finite, not inf"),
         (["--storage-gb-per-s", "nan"], "positive and finite, not nan"),
         (["--network-gb-per-s", "0"], "positive and finite, not 0.0"),
+        (["--megatron", "--sharding", "full", "--gather-bf16"], "leave --gather-bf16 out"),
+        (["--sharding", "optimizer", "--gather-bf16"], "--gather-bf16 changes what full sharding sends"),
+        (["--sharding", "none", "--defer-gradient-sync"], "--defer-gradient-sync changes what full sharding sends"),
         (["--nodes", "1", "--network-gb-per-s", "9"], "one node sends nothing over the network"),
-        (["--megatron", "--gather-bf16"], "leave --gather-bf16 out"),
         (["--usd-per-gpu-hour", "3", "2"], "must rise from low to high"),
         (["--node-mtbf-hours", "0.1"], "the run never ends"),
         (["--profile", "paper-15c"], "did you mean 'paper-15b'"),

@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.distributed as dist
 
 from sc2lib.errors import UnsupportedError
 from sc2lib.model.config import ModelConfig
-from sc2lib.scaling.memory import FULL, MASTER, Layout, training_memory
+from sc2lib.scaling.memory import FULL, MASTER, MASTER_GATHER_BF16, Layout, training_memory
 from sc2lib.scaling.real_block import real_block
 from sc2lib.scaling.sharded import fake_cluster, fake_step, state_bytes
 
@@ -64,6 +66,22 @@ def test_a_whole_step_peaks_where_the_formula_says(data, tensor, autocast, check
     layout = Layout(data=data, tensor=tensor, sharding="full", checkpointing=checkpointing)
     formula = training_memory(config, 512, layout, MASTER if autocast else FULL, chunked_loss=True)
     assert fake_step(config, 512, layout, autocast) == pytest.approx(formula.total, rel=0.1)
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("gather_bf16", [False, True])
+@pytest.mark.parametrize(("data", "tensor"), [(160, 1), (8, 4)])
+def test_a_step_whose_gradients_wait_whole_peaks_where_the_formula_says(data, tensor, gather_bf16, checkpointing):
+    config = SMALL.replace(vocab_size=8192, num_hidden_layers=3)
+    layout = Layout(data=data, tensor=tensor, sharding="full", checkpointing=checkpointing)
+    deferred = replace(layout, defer_gradient_sync=True)
+    precision = MASTER_GATHER_BF16 if gather_bf16 else MASTER
+    formula = training_memory(config, 512, deferred, precision, chunked_loss=True)
+    peak = fake_step(config, 512, deferred, autocast=True, gather_bf16=gather_bf16)
+    assert peak == pytest.approx(formula.total, rel=0.1)
+    if not checkpointing:
+        scattered = fake_step(config, 512, layout, autocast=True, gather_bf16=gather_bf16)
+        assert peak - scattered == pytest.approx(formula.gradients, rel=0.15)
 
 
 def test_a_real_block_has_a_finite_gradient_and_the_shape_of_its_model():

@@ -115,3 +115,15 @@ def test_the_verified_throughput_of_the_3b_needs_all_adapters_of_a_node():
     assert step.unhidden == 0 and base.stage.batch * 4096 / step.total / 160 == pytest.approx(rate)
     alone = step_time(base, Cluster(nodes=20, hardware=hardware, mfu=mfu, link_gb_per_s=25))
     assert alone.unhidden > 0.2 * alone.total
+
+
+def test_gradients_that_wait_have_only_the_last_backward_pass_to_hide_behind():
+    """The 15B on 512 GPUs, with adapters of half the speed: all traffic of a step is less than its computing."""
+    cluster = Cluster(nodes=64, network_gb_per_s=25)
+    base, _ = place(cluster, profiles.load("paper-15b"))
+    step = step_time(base, cluster)
+    assert base.micro_batches == 4 and step.copies < step.compute
+    block = 10 * 6144**2 + 2 * 6144 * 512  # its matrices: grouped-query attention and MLP
+    block_and_ends = 127 / 128 * (2 * 2 * 40 * block / 4 + 4 * 2 * 49152 * 6144)
+    last = (block_and_ends / 2 + base.traffic.reduced) / 50e9
+    assert step.unhidden == pytest.approx(last - step.compute * 2 / 3 / 4, rel=0.01) and step.unhidden > 0.1

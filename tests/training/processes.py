@@ -1,14 +1,20 @@
 """Runs in processes of their own, forked from one that has done the imports once for all of them."""
 
+import json
 import multiprocessing
 import os
 import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch.distributed as dist
+from torch import Tensor
 
 from sc2lib.training.config import TrainingConfig
 from sc2lib.training.data import TrainingSamples
@@ -20,17 +26,21 @@ def start(config: TrainingConfig) -> BaseProcess:
     return _start(run, config)
 
 
-def start_ranks(config: TrainingConfig, end: int | None = None, end_rank: int | None = None) -> list[BaseProcess]:
+def start_ranks(
+    config: TrainingConfig, end: int | None = None, end_rank: int | None = None, count: Path | None = None
+) -> list[BaseProcess]:
     """Begin the run as ranks, with the variables that torchrun sets.
 
-    A rank that is asked for sample `end` kills itself (`end_rank`: only that rank), as a machine that fails.
+    A rank that is asked for sample `end` kills itself (`end_rank`: only that rank), as a machine that fails. The first
+    rank writes to `count` what `counting` counted.
     """
     Path(config.run.folder).mkdir(parents=True, exist_ok=True)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     ranks = range(config.run.world)
-    return [_start(_rank, config, rank, port, end if end_rank in (None, rank) else None) for rank in ranks]
+    ends = [end if end_rank in (None, rank) else None for rank in ranks]
+    return [_start(_rank, config, rank, port, ends[rank], None if rank else count) for rank in ranks]
 
 
 def finish(processes: list[BaseProcess]) -> list[int | None]:
@@ -68,13 +78,34 @@ def full_disk_at(sample: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def _rank(config: TrainingConfig, rank: int, port: int, end: int | None) -> None:
+@contextmanager
+def counting(path: Path) -> Iterator[None]:
+    """Write to `path` at the end, as JSON, the bytes of each whole tensor that FSDP2 gathered and scattered."""
+    gathered: list[int] = []
+    scattered: list[int] = []
+    gather, scatter = dist.all_gather_single, dist.reduce_scatter_single
+
+    def gathering(output: Tensor, input: Tensor, **more: Any) -> object:
+        gathered.append(output.nbytes)
+        return gather(output, input, **more)
+
+    def scattering(output: Tensor, input: Tensor, **more: Any) -> object:
+        scattered.append(input.nbytes)
+        return scatter(output, input, **more)
+
+    with mock.patch.multiple(dist, all_gather_single=gathering, reduce_scatter_single=scattering):
+        yield
+    path.write_text(json.dumps({"gathered": gathered, "scattered": scattered}))
+
+
+def _rank(config: TrainingConfig, rank: int, port: int, end: int | None, count: Path | None) -> None:
     world = config.run.world
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), GROUP_RANK="0", WORLD_SIZE=str(world))
     os.environ.update(LOCAL_WORLD_SIZE=str(world), TORCHELASTIC_RUN_ID="test")
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     if end is None:
-        train(config)
+        with counting(count) if count else nullcontext():
+            train(config)
         return
     with ending_at(end, lambda: os.kill(os.getpid(), signal.SIGKILL)):
         train(config)

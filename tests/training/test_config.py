@@ -50,6 +50,9 @@ def test_what_cannot_work_is_refused(configuration: Make, changes: dict[str, obj
         ({"strategy": "tp", "devices": 3}, "tensor_parallel_size 1, that is strategy fsdp2"),
         ({"strategy": "fsdp2", "devices": 8}, "multiple of 16"),
         ({"strategy": "ddp", "devices": 2, "validation_windows": 1}, "take at least 2"),
+        ({"strategy": "ddp", "devices": 2, "defer_gradient_sync": True}, "set defer_gradient_sync to false"),
+        ({"strategy": "tp", "devices": 2, "gather_bf16": True}, "set gather_bf16 to false"),
+        ({"strategy": "fsdp2", "devices": 2, "gather_bf16": True}, "32-true computes with; take bf16-mixed"),
     ],
 )
 def test_layouts_that_cannot_work_are_refused(configuration: Make, layout: dict[str, object], message: str) -> None:
@@ -90,7 +93,7 @@ def test_the_second_stage_takes_over_what_the_profile_says_once(tmp_path: Path) 
 
 def test_a_run_on_many_devices_can_be_checked_on_one(configuration: Make) -> None:
     """The same samples and widths, so that a check of the smaller model speaks for the larger one."""
-    config = configuration(strategy="fsdp2", devices=2, num_hidden_layers=3)
+    config = configuration(strategy="fsdp2", devices=2, num_hidden_layers=3, defer_gradient_sync=True)
     one = config.on_one_device(1)
     assert (one.run.world, one.run.sharded, one.data, one.optimizer) == (1, False, config.data, config.optimizer)
     assert one.model == config.model.replace(num_hidden_layers=1)

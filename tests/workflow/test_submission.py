@@ -53,7 +53,7 @@ def test_the_devices_of_a_group_read_the_same_sequences(run):
     """1,024 devices would leave the batch of 256 long sequences no micro-batch of one for each; 256 groups do."""
     jobs(run, "paper-15b", {}, Machines(nodes=128, gpus_per_node=8))
     with pytest.raises(ParameterError, match="256 cannot be dealt out to 1024 devices"):
-        jobs(run, "paper-15b", {"strategy": "fsdp2"}, Machines(nodes=128, gpus_per_node=8))
+        jobs(run, "paper-15b", {"strategy": "fsdp2", "micro_batch_size": 1}, Machines(nodes=128, gpus_per_node=8))
     with pytest.raises(ParameterError, match=r"does not divide the 6 devices .*tensor_parallel_size=2"):
         jobs(run, "paper-15b", {}, Machines(nodes=128, gpus_per_node=6))
 
