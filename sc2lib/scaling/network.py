@@ -61,9 +61,8 @@ class Sums:
 
 # Shoeybi et al. 2019, sec. 3: one at the end of attention and of the MLP, and one at the start of each on the way back.
 MEGATRON = Sums(forward=2, again=2, backward=2, ends=2)
-# Counted on chapter 12's code: DTensor sums the gradients that query, key and value send back one by one, and a
-# recomputed block stops once the backward pass has all it needs, before its last sum.
-BOOK = Sums(forward=2, again=1, backward=4, ends=0)
+# Counted on chapter 12's code: a recomputed block stops once the backward pass has all it needs, before its last sum.
+BOOK = Sums(forward=2, again=1, backward=2, ends=0)
 
 
 # docs: start-tensor-traffic

@@ -14,8 +14,14 @@ from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict, set_model_state_dict
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
-from torch.distributed.tensor import DTensor
-from torch.distributed.tensor.parallel import ColwiseParallel, ParallelStyle, RowwiseParallel, parallelize_module
+from torch.distributed.tensor import DTensor, Replicate
+from torch.distributed.tensor.parallel import (
+    ColwiseParallel,
+    ParallelStyle,
+    PrepareModuleInput,
+    RowwiseParallel,
+    parallelize_module,
+)
 
 from sc2lib.model.transformer import Starcoder2
 
@@ -27,10 +33,13 @@ def tensor_plan() -> dict[str, ParallelStyle]:
     """Which matrices of a block are cut along their outputs (column-wise), which along their inputs (row-wise).
 
     A pair of the two needs one sum over the processes forward and one backward, at its end and its start: two and two
-    in a block (Shoeybi et al. 2019). PyTorch sums what query, key and value send back one by one: four backward. Norms
-    and embedding stay whole on every process, and so does the loss.
+    in a block (Shoeybi et al. 2019). The input of attention becomes a DTensor before it branches into query, key and
+    value: what the three send back is then added up on each process first, and over the processes once instead of three
+    times. Norms and embedding stay whole on every process, and so does the loss.
     """
+    whole = (Replicate(), None, None, None, None)  # x_BTE, rotation, plan, cache, layer
     return {
+        "self_attn": PrepareModuleInput(input_layouts=whole, desired_input_layouts=whole, use_local_output=False),
         "self_attn.q_proj": ColwiseParallel(),
         "self_attn.k_proj": ColwiseParallel(),
         "self_attn.v_proj": ColwiseParallel(),

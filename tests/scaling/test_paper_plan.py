@@ -24,7 +24,7 @@ def test_the_published_runs_ask_for_these_mfus():
     speed, hours = found["3B, base stage, whole copies"], found["3B, both stages, whole copies"]
     assert speed == pytest.approx(paper_cost(PAPER_RUNS[0], 0.4).mfu)  # no traffic is left over
     assert hours == pytest.approx(speed, rel=0.03)
-    assert found["7B, as the profile trains"] == pytest.approx(0.47, abs=0.005)
+    assert found["7B, as the profile trains"] == pytest.approx(0.41, abs=0.005)
     everything = {"micro_batch_size": 1, "gather_bf16": False, "defer_gradient_sync": False}
     cluster = Cluster(nodes=54)
     assert needed_mfu(cluster, place(cluster, profiles.load("paper-7b", everything)), 145_152) is None
@@ -41,5 +41,5 @@ def test_in_its_own_layout_the_15b_keeps_30_of_the_40_percent_assumed():
 
 def test_the_table_names_each_run_and_its_mfu():
     rows = table()
-    assert ["7B, as the profile trains", "145,152 (R) GPU hours", "47%"] in rows
+    assert ["7B, as the profile trains", "145,152 (R) GPU hours", "41%"] in rows
     assert rows[0] == ["3B, base stage, whole copies", "10,000 (V) tokens/s and GPU", "66%"]
