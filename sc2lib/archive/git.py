@@ -36,7 +36,8 @@ class GitRepository:
     def visit(self, graph: Graph) -> pa.Table:
         """Add the snapshot of all branches and tags, what they point at, and the files of the default branch.
 
-        Returns the blobs that are left to others when there are very many (`git_parts.UNREAD`). Raises InputError when git cannot read the repository or its default branch has no commit.
+        Returns the blobs that are left to others when there are very many (`git_parts.UNREAD`). Raises InputError when
+        git cannot read the repository or its default branch has no commit.
         """
         if self.is_remote:
             _, commit, branches = git_remote.fetch(self.url)
@@ -66,7 +67,7 @@ class GitRepository:
         # a format that asks for types would end at the first object that is missing
         question = ("for-each-ref", "--format=%(objectname) %(refname)", "refs/heads", "refs/tags")
         listing, warnings = git_objects.answer(self.folder, *question)
-        targets = dict(reversed(line.split(b" ", 1)) for line in listing.splitlines())
+        targets = {name: target for target, _, name in (line.partition(b" ") for line in listing.splitlines())}
         known = git_objects.describe(self.folder, [target.decode() for target in targets.values()])
         for (name, target), found in zip(targets.items(), known, strict=True):
             if found is not None:

@@ -14,22 +14,23 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from sc2lib import files
 from sc2lib.dedup import arrays
-from sc2lib.dedup.arrays import read_table, write_table
+from sc2lib.dedup.arrays import read_table
 from sc2lib.dedup.exchange import exchange
 from sc2lib.dedup.families import save_families
 from sc2lib.dedup.join import join_range, merge_forests, move_keys
 from sc2lib.dedup.layout import Layout
-from sc2lib.dedup.leaders import PAIRS, REMOVALS, resolve_group
+from sc2lib.dedup.leaders import PAIR_ORDER, PAIRS, resolve_group
 from sc2lib.dedup.members import export_members, move_members
 from sc2lib.dedup.near_duplicates import CLUSTERS
 from sc2lib.dedup.options import DedupOptions
 from sc2lib.dedup.pieces import Piece
+from sc2lib.dedup.removals import sort_removals
 from sc2lib.dedup.shingles import Offsets
 from sc2lib.dedup.sketches import sketch_piece
+from sc2lib.dedup.sorting import sort_parts
 from sc2lib.dedup.walk import BINS
 
 Mapper = Callable[[Callable[[Any], Any], Sequence[Any], str], Any]
@@ -41,7 +42,7 @@ PART_PAIRS = 1 << 20  # pairs from which on a part is full: 0.1 GB
 
 @dataclass(frozen=True)
 class Result:
-    """What was found: counts, the number of each piece's first row, and the removals of the crawl by row.
+    """What was found: counts, and the removals of the crawl in order of their row, mapped from disk.
 
     `histogram` counts the exact comparisons, of shape (below the threshold or not, bins of similarity). `unsure` is
     the number of files that stay although they have more candidates than were looked at.
@@ -50,17 +51,9 @@ class Result:
     files: int
     without_shingles: int
     linked: int
-    bases: tuple[int, ...]
     removals: pa.Table
     histogram: Offsets
     unsure: int
-
-    def removals_of(self, piece: int) -> pa.Table:
-        """REMOVALS of one piece, `row` counted within it."""
-        rows = self.removals["row"].to_numpy()
-        first, last = np.searchsorted(rows, self.bases[piece : piece + 2])
-        part = self.removals.slice(first, last - first)
-        return part.set_column(0, "row", pc.subtract(part["row"], self.bases[piece]))
 
 
 def deduplicate(
@@ -106,30 +99,26 @@ def deduplicate(
     sources = exchange(step, move_members, work, "moved", [(path, 0) for *_, path in members], groups)
     tasks = [(work, mine, number, path) for number, (mine, path) in enumerate(zip(sources, resolved))]
     step(resolve_group, tasks, 3, "verify")
-    if not (work / "removals.arrow").exists():
-        with files.atomic(work / "removals.arrow") as temporary:
-            write_table(temporary, _collect(resolved, "removals", REMOVALS).sort_by("row"))
     return Result(
         files=layout.rows - layout.first_new,
         without_shingles=int(sum(np.sum(~arrays.load(folder, "has_shingles")) for folder in sketches)),
         linked=len(arrays.load(work / "families", "rows")),
-        bases=tuple(layout.bases[len(earlier) :].tolist()),
-        removals=read_table(work / "removals.arrow"),
+        removals=sort_removals(step, work, resolved),
         histogram=sum((arrays.load(path, "histogram") for path in resolved), np.zeros((2, BINS), np.int64)),
         unsure=sum(int(arrays.load(path, "unsure")) for path in resolved),
     )
 
 
-def pairs_of(work: Path) -> pa.Table:
-    """PAIRS of a finished run, sorted, all in memory."""
-    return _sorted_pairs(sorted((work / "resolved").glob("[0-9]*")))
+def sort_pairs(work: Path, mapper: Mapper) -> None:
+    """Sort PAIRS of a finished run into the parts ``pairs`` that `sc2lib.dedup.sorting.read_parts` reads."""
+    sort_parts(partial(_step, mapper), work, "pairs", _groups(work), PAIRS, PAIR_ORDER)
 
 
 def pairs_by_part(work: Path) -> Iterator[pa.Table]:
     """PAIRS of a finished run, as few groups at a time as make a part, sorted within it: one part is in memory."""
     part: list[Path] = []
     rows = 0
-    for folder in sorted((work / "resolved").glob("[0-9]*")):
+    for folder in _groups(work):
         part.append(folder)
         rows += read_table(folder / "pairs.arrow").num_rows
         if rows >= PART_PAIRS:
@@ -180,10 +169,10 @@ def _merge(mapper: Mapper, forests: list[Path]) -> Path:
     return forests[0]
 
 
+def _groups(work: Path) -> list[Path]:
+    return sorted((work / "resolved").glob("[0-9]*"))
+
+
 def _sorted_pairs(resolved: Sequence[Path]) -> pa.Table:
-    return _collect(resolved, "pairs", PAIRS).sort_by([("blob_id_a", "ascending"), ("blob_id_b", "ascending")])
-
-
-def _collect(resolved: Sequence[Path], name: str, schema: pa.Schema) -> pa.Table:
-    tables = [read_table(folder / f"{name}.arrow") for folder in resolved]
-    return pa.concat_tables(tables) if tables else schema.empty_table()
+    tables = [read_table(folder / "pairs.arrow") for folder in resolved]
+    return pa.concat_tables([PAIRS.empty_table(), *tables]).sort_by([(name, "ascending") for name in PAIR_ORDER])

@@ -12,11 +12,12 @@ import pytest
 from sc2lib.dedup import join, leaders
 from sc2lib.dedup.candidates import Pairs
 from sc2lib.dedup.clusters import keeper_order, leader_clusters
-from sc2lib.dedup.engine import clusters_of_piece, deduplicate, pairs_by_part, pairs_of
+from sc2lib.dedup.engine import clusters_of_piece, deduplicate, pairs_by_part
 from sc2lib.dedup.leaders import REMOVALS
 from sc2lib.dedup.options import DedupOptions
+from sc2lib.dedup.removals import removals_of_piece
 from sc2lib.dedup.shingles import jaccard, naive_shingles
-from tests.dedup.corpus import pieces_of, serial, texts
+from tests.dedup.corpus import pairs_of, pieces_of, serial, texts
 
 MANY_BANDS = DedupOptions(bands=64, rows=4)  # finds a pair of 0.7 all but once in 40 million times
 
@@ -207,7 +208,7 @@ def test_clusters_name_every_file_of_a_piece(tmp_path, expected):
     result = deduplicate(pieces, tmp_path, MANY_BANDS, serial)
     for number, piece in enumerate(pieces):
         names = piece.read().order()["blob_id"]
-        clusters = clusters_of_piece(names, result.removals_of(number))
+        clusters = clusters_of_piece(names, removals_of_piece(tmp_path, number))
         assert clusters["blob_id"].to_pylist() == names.to_pylist()
         for row in clusters.to_pylist():
             assert (row["cluster_id"], row["jaccard"]) == expected.get(row["blob_id"], (row["blob_id"], 1.0))
