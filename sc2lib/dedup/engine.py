@@ -18,9 +18,10 @@ import pyarrow as pa
 from sc2lib import files
 from sc2lib.dedup import arrays
 from sc2lib.dedup.arrays import read_table
+from sc2lib.dedup.components import connect
 from sc2lib.dedup.exchange import exchange
-from sc2lib.dedup.families import save_families
-from sc2lib.dedup.join import join_range, merge_forests, move_keys
+from sc2lib.dedup.families import pack_families
+from sc2lib.dedup.join import join_range, move_keys
 from sc2lib.dedup.layout import Layout
 from sc2lib.dedup.leaders import PAIR_ORDER, PAIRS, resolve_group
 from sc2lib.dedup.members import export_members, move_members
@@ -36,7 +37,6 @@ from sc2lib.dedup.walk import BINS
 Mapper = Callable[[Callable[[Any], Any], Sequence[Any], str], Any]
 
 RANGE_KEYS = 1 << 21  # band keys that one task joins: 25 MB of keys and rows
-FOREST_LINKS = 1 << 24  # links that one task connects: 0.5 GB
 PART_PAIRS = 1 << 20  # pairs from which on a part is full: 0.1 GB
 
 
@@ -84,17 +84,15 @@ def deduplicate(
     layout.save(work)
 
     ranges = max(4, -(-layout.rows * options.bands // RANGE_KEYS))
-    forests = [work / "forests" / f"0-{number:05d}" for number in range(ranges)]
+    forests = [work / "forests" / f"{number:05d}" for number in range(ranges)]
     sources = exchange(step, move_keys, work, "keys", list(zip(folders, layout.bases.tolist())), ranges)
     joins = [(work, mine, number, ranges, path) for number, (mine, path) in enumerate(zip(sources, forests))]
     step(join_range, joins, 4, "join")
-    forest = _merge(mapper, forests)
-    step(save_families, [(work, forest, work / "families")], 2, "connect")
+    linked, groups = pack_families(step, work, connect(step, work, forests))
 
     everyone: list[Piece | None] = [*([None] * len(earlier)), *pieces]
     members = [(work, number, piece, work / "members" / f"{number:05d}") for number, piece in enumerate(everyone)]
     step(export_members, members, 3, "members")
-    groups = int(np.max(arrays.load(work / "families", "groups"), initial=-1)) + 1
     resolved = [work / "resolved" / f"{number:05d}" for number in range(groups)]
     sources = exchange(step, move_members, work, "moved", [(path, 0) for *_, path in members], groups)
     tasks = [(work, mine, number, path) for number, (mine, path) in enumerate(zip(sources, resolved))]
@@ -102,7 +100,7 @@ def deduplicate(
     return Result(
         files=layout.rows - layout.first_new,
         without_shingles=int(sum(np.sum(~arrays.load(folder, "has_shingles")) for folder in sketches)),
-        linked=len(arrays.load(work / "families", "rows")),
+        linked=linked,
         removals=sort_removals(step, work, resolved),
         histogram=sum((arrays.load(path, "histogram") for path in resolved), np.zeros((2, BINS), np.int64)),
         unsure=sum(int(arrays.load(path, "unsure")) for path in resolved),
@@ -153,20 +151,6 @@ def _step(mapper: Mapper, function: Callable[[Any], Any], tasks: Sequence[Any], 
     missing = [task for task in tasks if not task[target].exists()]
     if missing:
         mapper(function, missing, label)
-
-
-def _merge(mapper: Mapper, forests: list[Path]) -> Path:
-    """Forests become one: at once if they are small, else eight by eight on the executor."""
-    level = 0
-    links = sum(len(arrays.load(path, "rows")) for path in forests)
-    while len(forests) > 1:
-        level += 1
-        width = len(forests) if links <= FOREST_LINKS else 8
-        packs = [forests[start : start + width] for start in range(0, len(forests), width)]
-        merged = [forests[0].with_name(f"{level}-{number:05d}") for number in range(len(packs))]
-        _step(mapper, merge_forests, list(zip(packs, merged)), 1, "connect")
-        forests = merged
-    return forests[0]
 
 
 def _groups(work: Path) -> list[Path]:

@@ -50,10 +50,14 @@ def move_rows(task: Move) -> None:
         write_table(temporary / f"{folder.name}.arrow", _merged(folder, sources, first, last))
 
 
+def part_paths(work: Path, name: str) -> list[Path]:
+    """The files of the parts in order."""
+    return sorted((work / name).glob("part-*.arrow"))
+
+
 def read_parts(work: Path, name: str) -> Iterator[pa.Table]:
     """The parts in order, each mapped into memory."""
-    for path in sorted((work / name).glob("part-*.arrow")):
-        yield read_table(path)
+    yield from map(read_table, part_paths(work, name))
 
 
 def read_between(work: Path, name: str, first: Any, last: Any) -> pa.Table:

@@ -182,8 +182,8 @@ def _compute(
     if request.index is not None:
         kept = out.work / "index"
         kept.mkdir(parents=True, exist_ok=True)
-        tasks = [(engine, number, request.options, kept / f"{number:05d}") for number in range(len(pieces))]
-        mapper(indexes.keep_piece, tasks, "index")
+        stays = [(engine, number, request.options, kept / f"{number:05d}") for number in range(len(pieces))]
+        mapper(indexes.keep_piece, stays, "index")
     sort_pairs(engine, mapper)
     crawls = None if request.index is None else before
     lists = {"removals": "removed.parquet", "pairs": "pairs.parquet"}

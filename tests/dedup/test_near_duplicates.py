@@ -59,7 +59,7 @@ def run(texts, folder, shards=1, order=0, mode="verified", scope="language"):
     pieces = [ShardPiece(*pair) for pair in zip(paths["contents"], paths["files"])]
     options = DedupOptions(threshold=THRESHOLD, scope=scope, mode=mode)
     work = folder / f"work-{mode}-{shards}-{order}"
-    found = deduplicate(pieces, work, options, serial)
+    deduplicate(pieces, work, options, serial)
     parts, clusters = [], []
     for number, piece in enumerate(pieces):
         clusters.append(clusters_of_piece(piece.names(), removals_of_piece(work, number)))

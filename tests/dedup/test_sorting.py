@@ -80,7 +80,7 @@ def test_what_lies_between_is_found_in_any_part(tmp_path, monkeypatch):
 
 def test_a_part_that_is_there_is_not_made_again(tmp_path, monkeypatch):
     monkeypatch.setattr(sorting, "PART_ROWS", 20)
-    sources, everything = sources_of(tmp_path / "in", 300, 7, "bcdfg")
+    sources, _ = sources_of(tmp_path / "in", 300, 7, "bcdfg")
     for _ in range(2):
         sort_parts(step, tmp_path, "rows", sources, SCHEMA, ["key", "number"])
         monkeypatch.setattr(sorting, "sort_part", None)
