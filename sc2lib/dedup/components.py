@@ -25,7 +25,7 @@ from sc2lib.dedup.exchange import Step
 from sc2lib.dedup.shingles import Offsets
 from sc2lib.dedup.sorting import part_paths, sort_parts
 
-FOREST_LINKS = 1 << 24  # links that one task connects: 2.3 GB, 140 bytes each
+FOREST_LINKS = 1 << 22  # links that one task connects: 0.6 GB, 140 bytes each
 
 # A link, once in each direction.
 LINKS = pa.schema([("row", pa.int64()), ("other", pa.int64())])

@@ -10,13 +10,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from sc2lib import files
 from sc2lib.dedup.arrays import read_table, write_table
 from sc2lib.dedup.exchange import Move, Source, Step, exchange
 
-PART_ROWS = 1 << 20  # rows of a part, more or less: 0.3 GB for a worker
+PART_ROWS = 1 << 18  # rows of a part, more or less: 0.1 GB for a worker
 SAMPLES = 64  # rows looked at for each part: then no part is much larger than another
 
 Row = tuple[Any, ...]
@@ -80,14 +81,17 @@ def _part(folder: Path, number: int) -> Path:
 def _save_cuts(folder: Path, sources: Sequence[Path], schema: pa.Schema, by: Sequence[str]) -> int:
     """Write the rows at which the order is cut, and the columns of all; returns the number of parts."""
     tables = [source / f"{folder.name}.arrow" for source in sources]
-    rows = [read_table(path).num_rows for path in tables]
-    parts = max(1, -(-sum(rows) // PART_ROWS))
-    apart = max(1, sum(rows) // (parts * SAMPLES))
-    sampled, passed = [schema.empty_table().select(by)], 0
-    for path, count in zip(tables, rows) if parts > 1 else ():
-        wanted = range((apart // 2 - passed) % apart, count, apart)
-        sampled.append(read_table(path).select(by).take(pa.array(wanted, pa.int64())))
-        passed += count
+    ends = np.cumsum([0, *(read_table(path).num_rows for path in tables)])
+    rows = int(ends[-1])
+    parts = max(1, -(-rows // PART_ROWS))
+    sampled = [schema.empty_table().select(by)]
+    if parts > 1:
+        # anywhere in each stretch: at equal distances, sources of equal size would all be seen at the same place
+        stretches = np.linspace(0, rows, parts * SAMPLES + 1).astype(np.int64)
+        wanted = np.random.default_rng(0).integers(stretches[:-1], np.maximum(stretches[1:], stretches[:-1] + 1))
+        owners, starts = np.unique(np.searchsorted(ends, wanted, side="right") - 1, return_index=True)
+        for number, mine in zip(owners.tolist(), np.split(wanted, starts[1:])):
+            sampled.append(read_table(tables[number]).select(by).take(pa.array(mine - ends[number])))
     found = pa.concat_tables(sampled).sort_by([(name, "ascending") for name in by])
     chosen = [number * found.num_rows // parts for number in range(1, parts)]
     for name, table in (("cuts", found.take(pa.array(chosen, pa.int64()))), ("empty", schema.empty_table())):
