@@ -58,7 +58,7 @@ def test_stars_are_the_components(tmp_path, monkeypatch, left, right, at_once):
     assert sum(map(len, owners)) == len(set.union(*owners))  # no star is cut
 
 
-def test_rounds_grow_as_the_logarithm_of_a_chain(tmp_path, monkeypatch):
+def test_a_chain_a_hundred_times_as_long_takes_few_more_rounds(tmp_path, monkeypatch):
     monkeypatch.setattr(components, "FOREST_LINKS", -1)
     rounds = []
     for length in (100, 10_000):
