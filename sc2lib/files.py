@@ -5,7 +5,7 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from sc2lib.errors import RunDirectoryError
 
+ROW_GROUP = 8192  # rows; a reader of one row group holds no more
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -73,7 +74,23 @@ def write_text(path: Path, text: str) -> None:
 def write_parquet(path: Path, table: pa.Table) -> None:
     """Write a Parquet file atomically; the same table gives the same bytes."""
     with atomic(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", row_group_size=8192)
+        pq.write_table(table, temporary, compression="zstd", row_group_size=ROW_GROUP)
+
+
+def write_parquet_parts(path: Path, parts: Iterable[pa.Table]) -> None:
+    """Write one Parquet file from parts, one at least: the bytes of `write_parquet` of them all, one part in memory."""
+    tables = iter(parts)
+    rest = next(tables)
+    with atomic(path) as temporary, pq.ParquetWriter(temporary, rest.schema, compression="zstd") as writer:
+        written = 0
+        for table in tables:
+            whole = rest.num_rows // ROW_GROUP * ROW_GROUP
+            if whole:
+                writer.write_table(rest.slice(0, whole), ROW_GROUP)
+            written += whole
+            rest = pa.concat_tables([rest.slice(whole), table]).combine_chunks()
+        if rest.num_rows or not written:
+            writer.write_table(rest, ROW_GROUP)
 
 
 def sha256(path: Path) -> str:

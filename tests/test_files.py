@@ -54,3 +54,16 @@ def test_the_same_table_gives_the_same_parquet_bytes(tmp_path):
 def test_sha256_is_the_standard_one(tmp_path):
     (tmp_path / "a").write_bytes(b"abc" * 100_000)
     assert files.sha256(tmp_path / "a") == hashlib.sha256(b"abc" * 100_000).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "sizes", [(0,), (5,), (0, 0), (3, 0, 4), (8192,), (8192, 8192), (8191, 2, 20_000, 0), (1,) * 9]
+)
+def test_parts_give_the_bytes_of_the_whole(tmp_path, sizes):
+    rows = sum(sizes)
+    names = pa.array([None if number % 7 == 3 else f"name-{number % 1000}" for number in range(rows)], pa.string())
+    table = pa.table({"name": names, "number": pa.array([number / 3 for number in range(rows)], pa.float64())})
+    starts = [sum(sizes[:number]) for number in range(len(sizes))]
+    files.write_parquet(tmp_path / "whole.parquet", table)
+    files.write_parquet_parts(tmp_path / "parts.parquet", (table.slice(*part) for part in zip(starts, sizes)))
+    assert (tmp_path / "parts.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from sc2lib.archive import git_history, git_objects, git_remote, git_trees
+import pyarrow as pa
+
+from sc2lib.archive import git_history, git_objects, git_parts, git_remote, git_trees
 from sc2lib.archive.directory import file_url, folder_of
 from sc2lib.archive.graph import Graph
 from sc2lib.archive.swhid import Branch
@@ -18,6 +20,8 @@ from sc2lib.errors import InputError
 
 _BRANCH_KINDS = {"commit": "revision", "tag": "release", "tree": "directory", "blob": "content"}
 _TYPES = {"revision": b"commit", "release": b"tag"}  # the ends of branches that get a row of their own
+_BROKEN = re.compile(rb"ignoring broken ref (refs/(?:heads|tags)/.*)")  # a file that is empty after a crash
+_REMEDY = "run git fsck, then fetch it from another clone"
 _DEPTH = 3  # a folder of repositories is searched this deep
 
 
@@ -27,17 +31,18 @@ class GitRepository:
     def __init__(self, url: str) -> None:
         self.url = url
         self.is_remote = git_remote.is_url(url)
-        self.folder = os.fsencode(git_remote.folder_of(url)) if self.is_remote else folder_of(url)
+        self.folder = git_remote.objects_of(url)
 
-    def visit(self, graph: Graph) -> None:
+    def visit(self, graph: Graph) -> pa.Table:
         """Add the snapshot of all branches and tags, what they point at, and the files of the default branch.
 
-        Raises InputError when git cannot read the repository or its default branch has no commit.
+        Returns the blobs that are left to others when there are very many (`git_parts.UNREAD`). Raises InputError when
+        git cannot read the repository or its default branch has no commit.
         """
         if self.is_remote:
             _, commit, branches = git_remote.fetch(self.url)
         else:
-            commit, branches = self._local_branches()
+            commit, branches = self._local_branches(graph)
         with git_objects.ObjectReader(self.folder) as reader:
             try:
                 root = git_history.add_revision(graph, commit, reader.read(commit, b"commit"))
@@ -46,19 +51,34 @@ class GitRepository:
             self._add_tips(graph, reader, branches.values())
             if root is None:
                 raise InputError(f"the commit {commit} of {os.fsdecode(self.folder)!r} names no tree; run git fsck")
-            git_trees.add_tree(graph, reader, self.url, root)
+            blobs = git_trees.add_tree(graph, reader, self.url, root)
+            left = git_parts.add_or_leave(graph, reader, self.url, blobs)
         graph.add_visit(self.url, "git", branches)
+        return left
 
-    def _local_branches(self) -> tuple[str, dict[bytes, Branch]]:
-        """HEAD's commit, and every branch and tag."""
+    def _local_branches(self, graph: Graph) -> tuple[str, dict[bytes, Branch]]:
+        """HEAD's commit, and every branch and tag; one that names nothing git has is added to ``skipped``.
+
+        A branch names a commit, though it be lost. What a lost tag was nobody knows: it dangles.
+        """
         if problem := unusable(self.folder):
             raise InputError(problem)
         branches: dict[bytes, Branch] = {}
-        listing = git_objects.run(self.folder, "for-each-ref", "--format=%(objecttype) %(objectname) %(refname)")
-        for line in listing.splitlines():
-            kind, target, name = line.split(b" ", 2)
-            if name.startswith((b"refs/heads/", b"refs/tags/")):
-                branches[name] = Branch(_BRANCH_KINDS[kind.decode()], target.decode())
+        # a format that asks for types would end at the first object that is missing
+        question = ("for-each-ref", "--format=%(objectname) %(refname)", "refs/heads", "refs/tags")
+        listing, warnings = git_objects.answer(self.folder, *question)
+        targets = {name: target for target, _, name in (line.partition(b" ") for line in listing.splitlines())}
+        known = git_objects.describe(self.folder, [target.decode() for target in targets.values()])
+        for (name, target), found in zip(targets.items(), known, strict=True):
+            if found is not None:
+                branches[name] = Branch(_BRANCH_KINDS[found[0]], target.decode())
+                continue
+            lost = Branch("revision", target.decode()) if name.startswith(b"refs/heads/") else Branch("dangling", b"")
+            branches[name] = lost
+            reason = f"{_shown(name)} names the object {target.decode()}, which git does not have"
+            graph.add("skipped", self.url, b"", f"{reason}; {_REMEDY}")
+        for name in _BROKEN.findall(warnings):
+            graph.add("skipped", self.url, b"", f"{_shown(name)} names no object; {_REMEDY}")
         head = default_branch(self.folder)
         commit = git_objects.run(self.folder, "rev-parse", "--verify", "HEAD^{commit}").strip().decode()
         named = head is not None and head.encode() in branches
@@ -95,6 +115,10 @@ class GitRepository:
                     yield reader.read(identifier)
                 except OSError as error:
                     yield error
+
+
+def _shown(name: bytes) -> str:
+    return name.decode("utf-8", "backslashreplace")
 
 
 def default_branch(folder: bytes) -> str | None:

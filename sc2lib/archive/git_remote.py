@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from sc2lib.archive import cache, git_objects
+from sc2lib.archive import cache, directory, git_objects
 from sc2lib.archive.swhid import Branch
 from sc2lib.errors import InputError
 
@@ -50,6 +50,11 @@ def address(place: str) -> str:
 def folder_of(url: str) -> Path:
     """Where the objects of a repository are kept."""
     return cache.folder("git") / hashlib.sha1(url.encode(), usedforsecurity=False).hexdigest()
+
+
+def objects_of(url: str) -> bytes:
+    """The folder that holds the objects of an origin: where a URL is fetched to, or the repository itself."""
+    return os.fsencode(folder_of(url)) if is_url(url) else directory.folder_of(url)
 
 
 def ask(url: str) -> Remote:

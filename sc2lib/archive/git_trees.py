@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from sc2lib.archive import swhid
 from sc2lib.archive.git_objects import ObjectReader
@@ -28,16 +28,15 @@ def entries(raw: bytes) -> Iterator[Entry]:
         position = match.end()
 
 
-def add_tree(graph: Graph, reader: ObjectReader, url: str, root: str) -> None:
-    """Add a root tree, every tree and every blob below it.
+def add_tree(graph: Graph, reader: ObjectReader, url: str, root: str) -> list[str]:
+    """Add a root tree and every tree below it; returns the blobs that they name, each once, in the order met.
 
-    A blob that git does not have, or has damaged, becomes ``skipped_content``; a tree like that a row in ``skipped``,
-    for nobody knows what it named.
+    A tree that git does not have, or has damaged, becomes a row in ``skipped``, for nobody knows what it named.
     Raises InputError when the tree spells out more than `MAX_FILES` files.
     """
     below: dict[str, list[str]] = {}  # trees below each tree
     files: dict[str, int] = {}
-    seen: set[str] = set()
+    blobs: dict[str, None] = {}
     waiting = [(root, b"")]
     while waiting:
         tree, path = waiting.pop()
@@ -62,18 +61,21 @@ def add_tree(graph: Graph, reader: ObjectReader, url: str, root: str) -> None:
                 waiting.append((target, os.path.join(path, name)))
             elif mode != swhid.SUBMODULE:
                 files[tree] += 1
-                if target not in seen:
-                    seen.add(target)
-                    _add_blob(graph, reader, target)
+                blobs[target] = None
+        if len(blobs) > MAX_FILES:
+            raise InputError(f"the tree {root} names more than {MAX_FILES:,} different files")
     if (count := _spelled_out(root, below, files)) > MAX_FILES:
         raise InputError(f"the tree {root} spells out {count:,} files, more than {MAX_FILES:,}")
+    return list(blobs)
 
 
-def _add_blob(graph: Graph, reader: ObjectReader, target: str) -> None:
-    try:
-        graph.add_content(reader.hash(target))
-    except OSError as error:
-        graph.add_skipped_content(target, str(error))
+def add_blobs(graph: Graph, reader: ObjectReader, blobs: Iterable[str]) -> None:
+    """Add contents; one that git does not have, or has damaged, becomes ``skipped_content``."""
+    for blob in blobs:
+        try:
+            graph.add_content(reader.hash(blob))
+        except OSError as error:
+            graph.add_skipped_content(blob, str(error))
 
 
 def _spelled_out(root: str, below: dict[str, list[str]], files: dict[str, int]) -> int:

@@ -19,6 +19,7 @@ from sc2lib.archive import (
     environment,
     exported,
     git,
+    git_parts,
     project_licenses,
     published,
     registry,
@@ -66,8 +67,8 @@ class Reader(Protocol):
 class Origin(Reader, Protocol):
     """A place software came from; visiting it adds its objects to a graph."""
 
-    def visit(self, graph: Graph) -> None:
-        """Add everything the origin holds now."""
+    def visit(self, graph: Graph) -> pa.Table | None:
+        """Add everything the origin holds now; returns what is left to others (`git_parts.UNREAD`)."""
         ...
 
 
@@ -167,24 +168,26 @@ def visit(repositories: pa.Table) -> tuple[pa.Table, ...]:
 
     An origin that cannot be visited becomes a failed visit with a row in ``skipped``; the others go on.
     """
+    nothing_found, nothing_unread = chunks.FOUND.empty_table(), git_parts.UNREAD.empty_table()
     if repositories.schema.equals(chunks.LISTED):
-        return chunks.visit(repositories)
-    nothing_found = chunks.FOUND.empty_table()
+        return *chunks.visit(repositories), nothing_unread
     if repositories["visit_type"][0].as_py() == exported.VISIT_TYPE:
         folder = Path(repositories["location"][0].as_py())
         exported_tables = exported.read_graph(folder, repositories)
-        return *(exported_tables[name] for name in GRAPH), nothing_found
-    graph = Graph()
+        return *(exported_tables[name] for name in GRAPH), nothing_found, nothing_unread
+    graph, unread = Graph(), [nothing_unread]
     for row in repositories.select(["origin_url", "visit_type"]).to_pylist():
         url, visit_type = row["origin_url"], row["visit_type"]
         try:
-            open_origin(url, visit_type).visit(graph)
+            left = open_origin(url, visit_type).visit(graph)
         except InputError as error:
             graph.add_failed_visit(url, visit_type, str(error))
-    return *graph.tables(), nothing_found
+        else:
+            unread += [left] if left is not None else []
+    return *graph.tables(), nothing_found, pa.concat_tables(unread)
 
 
-VISITED = (*GRAPH, "found_entry")
+VISITED = (*GRAPH, "found_entry", "unread_blob")
 
 
 def discard_outdated(folder: Path, repositories: pa.Table) -> bool:

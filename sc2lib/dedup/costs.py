@@ -82,7 +82,7 @@ def opened_by_step(
 
 def shared_keys(work: Path) -> int:
     """Band keys of all files that at least one other file has, of a finished run."""
-    return sum(int(arrays.load(folder, "shared")) for folder in (work / "forests").glob("0-*"))
+    return sum(int(arrays.load(folder, "shared")) for folder in (work / "forests").iterdir())
 
 
 def seconds_to_open(sketches: Path, times: int = 200) -> float:

@@ -14,34 +14,35 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from sc2lib import files
 from sc2lib.dedup import arrays
-from sc2lib.dedup.arrays import read_table, write_table
+from sc2lib.dedup.arrays import read_table
+from sc2lib.dedup.components import connect
 from sc2lib.dedup.exchange import exchange
-from sc2lib.dedup.families import save_families
-from sc2lib.dedup.join import join_range, merge_forests, move_keys
+from sc2lib.dedup.families import pack_families
+from sc2lib.dedup.join import join_range, move_keys
 from sc2lib.dedup.layout import Layout
-from sc2lib.dedup.leaders import PAIRS, REMOVALS, resolve_group
+from sc2lib.dedup.leaders import PAIR_ORDER, PAIRS, resolve_group
 from sc2lib.dedup.members import export_members, move_members
 from sc2lib.dedup.near_duplicates import CLUSTERS
 from sc2lib.dedup.options import DedupOptions
 from sc2lib.dedup.pieces import Piece
+from sc2lib.dedup.removals import sort_removals
 from sc2lib.dedup.shingles import Offsets
 from sc2lib.dedup.sketches import sketch_piece
+from sc2lib.dedup.sorting import sort_parts
 from sc2lib.dedup.walk import BINS
 
 Mapper = Callable[[Callable[[Any], Any], Sequence[Any], str], Any]
 
 RANGE_KEYS = 1 << 21  # band keys that one task joins: 25 MB of keys and rows
-FOREST_LINKS = 1 << 24  # links that one task connects: 0.5 GB
 PART_PAIRS = 1 << 20  # pairs from which on a part is full: 0.1 GB
 
 
 @dataclass(frozen=True)
 class Result:
-    """What was found: counts, the number of each piece's first row, and the removals of the crawl by row.
+    """What was found: counts, and the removals of the crawl in order of their row, mapped from disk.
 
     `histogram` counts the exact comparisons, of shape (below the threshold or not, bins of similarity). `unsure` is
     the number of files that stay although they have more candidates than were looked at.
@@ -50,17 +51,9 @@ class Result:
     files: int
     without_shingles: int
     linked: int
-    bases: tuple[int, ...]
     removals: pa.Table
     histogram: Offsets
     unsure: int
-
-    def removals_of(self, piece: int) -> pa.Table:
-        """REMOVALS of one piece, `row` counted within it."""
-        rows = self.removals["row"].to_numpy()
-        first, last = np.searchsorted(rows, self.bases[piece : piece + 2])
-        part = self.removals.slice(first, last - first)
-        return part.set_column(0, "row", pc.subtract(part["row"], self.bases[piece]))
 
 
 def deduplicate(
@@ -91,45 +84,39 @@ def deduplicate(
     layout.save(work)
 
     ranges = max(4, -(-layout.rows * options.bands // RANGE_KEYS))
-    forests = [work / "forests" / f"0-{number:05d}" for number in range(ranges)]
+    forests = [work / "forests" / f"{number:05d}" for number in range(ranges)]
     sources = exchange(step, move_keys, work, "keys", list(zip(folders, layout.bases.tolist())), ranges)
     joins = [(work, mine, number, ranges, path) for number, (mine, path) in enumerate(zip(sources, forests))]
     step(join_range, joins, 4, "join")
-    forest = _merge(mapper, forests)
-    step(save_families, [(work, forest, work / "families")], 2, "connect")
+    linked, groups = pack_families(step, work, connect(step, work, forests))
 
     everyone: list[Piece | None] = [*([None] * len(earlier)), *pieces]
     members = [(work, number, piece, work / "members" / f"{number:05d}") for number, piece in enumerate(everyone)]
     step(export_members, members, 3, "members")
-    groups = int(np.max(arrays.load(work / "families", "groups"), initial=-1)) + 1
     resolved = [work / "resolved" / f"{number:05d}" for number in range(groups)]
     sources = exchange(step, move_members, work, "moved", [(path, 0) for *_, path in members], groups)
     tasks = [(work, mine, number, path) for number, (mine, path) in enumerate(zip(sources, resolved))]
     step(resolve_group, tasks, 3, "verify")
-    if not (work / "removals.arrow").exists():
-        with files.atomic(work / "removals.arrow") as temporary:
-            write_table(temporary, _collect(resolved, "removals", REMOVALS).sort_by("row"))
     return Result(
         files=layout.rows - layout.first_new,
         without_shingles=int(sum(np.sum(~arrays.load(folder, "has_shingles")) for folder in sketches)),
-        linked=len(arrays.load(work / "families", "rows")),
-        bases=tuple(layout.bases[len(earlier) :].tolist()),
-        removals=read_table(work / "removals.arrow"),
+        linked=linked,
+        removals=sort_removals(step, work, resolved),
         histogram=sum((arrays.load(path, "histogram") for path in resolved), np.zeros((2, BINS), np.int64)),
         unsure=sum(int(arrays.load(path, "unsure")) for path in resolved),
     )
 
 
-def pairs_of(work: Path) -> pa.Table:
-    """PAIRS of a finished run, sorted, all in memory."""
-    return _sorted_pairs(sorted((work / "resolved").glob("[0-9]*")))
+def sort_pairs(work: Path, mapper: Mapper) -> None:
+    """Sort PAIRS of a finished run into the parts ``pairs`` that `sc2lib.dedup.sorting.read_parts` reads."""
+    sort_parts(partial(_step, mapper), work, "pairs", _groups(work), PAIRS, PAIR_ORDER)
 
 
 def pairs_by_part(work: Path) -> Iterator[pa.Table]:
     """PAIRS of a finished run, as few groups at a time as make a part, sorted within it: one part is in memory."""
     part: list[Path] = []
     rows = 0
-    for folder in sorted((work / "resolved").glob("[0-9]*")):
+    for folder in _groups(work):
         part.append(folder)
         rows += read_table(folder / "pairs.arrow").num_rows
         if rows >= PART_PAIRS:
@@ -166,24 +153,10 @@ def _step(mapper: Mapper, function: Callable[[Any], Any], tasks: Sequence[Any], 
         mapper(function, missing, label)
 
 
-def _merge(mapper: Mapper, forests: list[Path]) -> Path:
-    """Forests become one: at once if they are small, else eight by eight on the executor."""
-    level = 0
-    links = sum(len(arrays.load(path, "rows")) for path in forests)
-    while len(forests) > 1:
-        level += 1
-        width = len(forests) if links <= FOREST_LINKS else 8
-        packs = [forests[start : start + width] for start in range(0, len(forests), width)]
-        merged = [forests[0].with_name(f"{level}-{number:05d}") for number in range(len(packs))]
-        _step(mapper, merge_forests, list(zip(packs, merged)), 1, "connect")
-        forests = merged
-    return forests[0]
+def _groups(work: Path) -> list[Path]:
+    return sorted((work / "resolved").glob("[0-9]*"))
 
 
 def _sorted_pairs(resolved: Sequence[Path]) -> pa.Table:
-    return _collect(resolved, "pairs", PAIRS).sort_by([("blob_id_a", "ascending"), ("blob_id_b", "ascending")])
-
-
-def _collect(resolved: Sequence[Path], name: str, schema: pa.Schema) -> pa.Table:
-    tables = [read_table(folder / f"{name}.arrow") for folder in resolved]
-    return pa.concat_tables(tables) if tables else schema.empty_table()
+    tables = [read_table(folder / "pairs.arrow") for folder in resolved]
+    return pa.concat_tables([PAIRS.empty_table(), *tables]).sort_by([(name, "ascending") for name in PAIR_ORDER])

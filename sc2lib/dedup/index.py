@@ -22,6 +22,7 @@ from sc2lib import files
 from sc2lib.dedup import arrays
 from sc2lib.dedup.layout import Layout
 from sc2lib.dedup.options import DedupOptions
+from sc2lib.dedup.removals import removals_of_piece
 from sc2lib.dedup.sketches import write_sketches
 from sc2lib.errors import InputError, ParameterError
 from sc2lib.workflow.lock import RunLock
@@ -130,13 +131,16 @@ def crawls_before(index: Path, crawl: Crawl) -> list[Crawl]:
     return [known for known in crawls(index) if known.number < crawl.number]
 
 
-def origins(before: Sequence[Crawl], layout: Layout, rows: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The name of the earlier crawl that each row of a layout belongs to; null for rows of this crawl."""
+def crawl_names(before: Sequence[Crawl], layout: Layout) -> pa.Array:
+    """The name of the earlier crawl that each folder of a layout belongs to; null for folders of this crawl."""
     names = {folder: crawl.name for crawl in before for folder in crawl.sketches()}
+    return pa.array([names.get(folder) for folder in layout.folders], pa.string())
+
+
+def origins(names: pa.Array, layout: Layout, rows: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The name of the earlier crawl that each row of a layout belongs to, by the `crawl_names`."""
     owner = np.searchsorted(layout.bases, rows.to_numpy(), side="right") - 1
-    return pa.chunked_array(
-        [pa.array([names.get(folder) for folder in layout.folders], pa.string()).take(pa.array(owner))]
-    )
+    return pa.chunked_array([names.take(pa.array(owner))])
 
 
 def crawls_of(index: str | Path | None, options: DedupOptions) -> list[Path]:
@@ -152,11 +156,12 @@ def crawls_of(index: str | Path | None, options: DedupOptions) -> list[Path]:
     return [folder for crawl in crawls(path) for folder in crawl.sketches()]
 
 
-def keep_piece(task: tuple[Path, DedupOptions, pa.Array, Path]) -> None:
-    """Write the sketches of a piece's files that stay; task: (sketches, options, rows that leave, target)."""
-    source, options, gone, target = task
+def keep_piece(task: tuple[Path, int, DedupOptions, Path]) -> None:
+    """Write the sketches of a piece's files that stay; task: (work, number of the piece, options, target)."""
+    work, number, options, target = task
+    source = work / "sketches" / f"{number:05d}"
     stays = np.ones(len(arrays.load(source, "has_shingles")), bool)
-    stays[gone.to_numpy(zero_copy_only=False)] = False
+    stays[removals_of_piece(work, number)["row"].to_numpy()] = False
     rows = np.flatnonzero(stays)
     hashes, offsets = arrays.take_sets(arrays.load(source, "hashes"), arrays.load(source, "offsets"), rows)
     write_sketches(

@@ -6,14 +6,13 @@ candidates end in one tree, and the last step compares them.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sc2lib.dedup import arrays
+from sc2lib.dedup.components import forest_of, mirrored, save_links
 from sc2lib.dedup.exchange import Move, Source
-from sc2lib.dedup.kernels import connect
 from sc2lib.dedup.layout import Layout
 from sc2lib.dedup.shingles import Hashes, Offsets
 
@@ -27,7 +26,7 @@ def join_range(task: tuple[Path, tuple[Source, ...], int, int, Path]) -> None:
     layout = Layout.load(work)
     keys, rows = shared_keys(*read_keys(sources, number, number + 1, count))
     left, right = links(layout, keys, rows)
-    save_forest(target, left, right, shared=np.array(len(keys)))
+    save_links(target, *mirrored(*forest_of(left, right)), shared=np.array(len(keys)))
 
 
 def move_keys(task: Move) -> None:
@@ -96,20 +95,3 @@ def agreeing(layout: Layout, left: Offsets, right: Offsets) -> npt.NDArray[np.bo
         common = np.count_nonzero(sketches[a] == sketches[b], axis=1)
         result[start : start + CHUNK] = common >= layout.options.agreement_floor
     return result[inverse]
-
-
-def save_forest(target: Path, left: Offsets, right: Offsets, **extra: npt.NDArray[Any]) -> None:
-    """Write (rows, roots): every linked row that is not its tree's first, and the tree's first row."""
-    rows, places = np.unique(np.concatenate([left, right]), return_inverse=True)
-    first = np.arange(len(rows))
-    connect(*np.split(places, 2), first)
-    root = rows[first]
-    arrays.save(target, rows=rows[rows != root], roots=root[rows != root], **extra)
-
-
-def merge_forests(task: tuple[list[Path], Path]) -> None:
-    """Write the forest that several forests make together; task: (forests, target)."""
-    forests, target = task
-    parts = [(arrays.load(path, "rows"), arrays.load(path, "roots")) for path in forests]
-    rows, roots = (np.concatenate([np.asarray(part) for part in column]) for column in zip(*parts))
-    save_forest(target, rows, roots)

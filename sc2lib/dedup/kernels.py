@@ -243,7 +243,7 @@ def drop_repeats(hashes: Any, offsets: Any) -> Any:
 
 
 @compiled(numba.void(I64, I64, numba.types.int64[::1]))
-def connect(left: Any, right: Any, root: Any) -> None:
+def unite(left: Any, right: Any, root: Any) -> None:
     """Union-find with path halving: afterwards ``root[i]`` is the smallest number in the component of i.
 
     ``left[j]`` and ``right[j]`` are linked; `root` comes as 0, 1, 2, … and is changed.

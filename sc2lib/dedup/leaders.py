@@ -35,13 +35,14 @@ REMOVALS = pa.schema(  # row and keeper_row count over all folders of the layout
     ]
 )
 PAIRS = pa.schema([("blob_id_a", pa.string()), ("blob_id_b", pa.string()), ("jaccard", pa.float64())])
+PAIR_ORDER = ("blob_id_a", "blob_id_b")
 
 
 def resolve_group(task: tuple[Path, tuple[Source, ...], int, Path]) -> None:
     """Write what one group decides; task: (work, sources of its members, group, target).
 
-    REMOVALS; the similarities that reach the threshold or justify a removal (PAIRS); how often each similarity was
-    found; and how many files of this crawl stay `unsure`.
+    REMOVALS in order of their row; the similarities that reach the threshold or justify a removal (PAIRS, in
+    PAIR_ORDER); how often each similarity was found; and how many files of this crawl stay `unsure`.
     """
     work, sources, group, target = task
     layout = Layout.load(work)
@@ -66,7 +67,8 @@ def resolve_group(task: tuple[Path, tuple[Source, ...], int, Path]) -> None:
     with files.atomic(target) as temporary:
         temporary.mkdir()
         write_table(temporary / "removals.arrow", pa.table(removals, schema=REMOVALS))
-        write_table(temporary / "pairs.arrow", pa.table(pairs, schema=PAIRS))
+        in_order = pa.table(pairs, schema=PAIRS).sort_by([(name, "ascending") for name in PAIR_ORDER])
+        write_table(temporary / "pairs.arrow", in_order)
         np.save(temporary / "histogram.npy", found.histogram)
         np.save(temporary / "unsure.npy", np.count_nonzero(found.unsure & ~earlier))
 

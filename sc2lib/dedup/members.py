@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from sc2lib.dedup import arrays
 from sc2lib.dedup.exchange import Move, Source
+from sc2lib.dedup.families import members_between
 from sc2lib.dedup.layout import Layout
 from sc2lib.dedup.pieces import KEEPER, Piece
 from sc2lib.dedup.shingles import Hashes, Offsets, ShingleSets
@@ -26,11 +27,9 @@ def export_members(task: tuple[Path, int, Piece | None, Path]) -> None:
     work, number, piece, target = task
     layout = Layout.load(work)
     base, end = layout.bases[number : number + 2].tolist()
-    members = arrays.load(work / "families", "rows")
-    first, last = np.searchsorted(members, [base, end])
-    groups = np.asarray(arrays.load(work / "families", "groups")[first:last])
+    rows, families, groups = members_between(work, base, end)
     order = np.argsort(groups, kind="stable")
-    local = np.asarray(members[first:last])[order] - base
+    local = rows[order] - base
     folder = layout.folders[number]
     if (folder / "hashes.npy").exists():
         order_table = arrays.read_table(folder / "order.arrow").take(pa.array(local))
@@ -45,7 +44,7 @@ def export_members(task: tuple[Path, int, Piece | None, Path]) -> None:
         order=order_table.cast(KEEPER),
         rows=local + base,
         groups=groups[order],
-        families=np.asarray(arrays.load(work / "families", "families")[first:last])[order],
+        families=families[order],
         keys=arrays.load(folder, "keys")[local],
         agreement=arrays.load(folder, "agreement")[local],
         hashes=hashes,

@@ -4,7 +4,7 @@ import hashlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +16,14 @@ from tqdm import tqdm
 from sc2lib import files
 from sc2lib.dedup import index as indexes
 from sc2lib.dedup.band_shape import expected_recall
-from sc2lib.dedup.engine import Mapper, Result, clusters_of_piece, deduplicate, pairs_of
+from sc2lib.dedup.engine import Mapper, Result, clusters_of_piece, deduplicate, sort_pairs
 from sc2lib.dedup.input_files import Columns, InputFile, find_inputs
 from sc2lib.dedup.inputs import InputPiece, choose_columns, content_digest, cut, header
 from sc2lib.dedup.layout import Layout
 from sc2lib.dedup.options import DedupOptions
 from sc2lib.dedup.outputs import OutFolder
+from sc2lib.dedup.removals import removals_of_piece
+from sc2lib.dedup.sorting import read_parts
 from sc2lib.dedup.survey import findings, survey_piece
 from sc2lib.errors import InputError, ParameterError
 from sc2lib.workflow.executors import Executor, executor
@@ -176,39 +178,52 @@ def _compute(
     engine = out.work / "engine"
     earlier = [folder for crawl in before for folder in crawl.sketches()]
     result = deduplicate(pieces, engine, request.options, mapper, earlier, request.index is not None)
-    removals = [result.removals_of(number) for number in range(len(pieces))]
-    tasks = [(piece, gone, out.path, number) for number, (piece, gone) in enumerate(zip(pieces, removals))]
-    sizes = mapper(write_piece, tasks, "write")
-    removed = _renamed(result.removals)
-    left_for: dict[str, int] = {}
+    sizes = mapper(write_piece, [(piece, engine, out.path, number) for number, piece in enumerate(pieces)], "write")
     if request.index is not None:
-        _keep_for_index(out, request.options, removals, mapper)
-        crawl = indexes.origins(before, Layout.load(engine), result.removals["keeper_row"])
-        left_for = {str(name): count for name, count in Counter(crawl.drop_null().to_pylist()).items()}
-        removed = removed.append_column("crawl", crawl)
-    files.write_parquet(out.path / "removed.parquet", removed)
-    files.write_parquet(out.path / "pairs.parquet", pairs_of(engine).rename_columns(["id_a", "id_b", "jaccard"]))
+        kept = out.work / "index"
+        kept.mkdir(parents=True, exist_ok=True)
+        stays = [(engine, number, request.options, kept / f"{number:05d}") for number in range(len(pieces))]
+        mapper(indexes.keep_piece, stays, "index")
+    sort_pairs(engine, mapper)
+    crawls = None if request.index is None else before
+    lists = {"removals": "removed.parquet", "pairs": "pairs.parquet"}
+    tasks = [(name, engine, out.path / file, crawls) for name, file in lists.items()]
+    left_for, _ = mapper(write_list, tasks, "lists")
     return _report(request, result, sizes) | seen.record() | {"removed_for_crawl": left_for}
 
 
-def _keep_for_index(out: OutFolder, options: DedupOptions, removals: Sequence[pa.Table], mapper: Mapper) -> None:
-    target = out.work / "index"
-    target.mkdir(parents=True, exist_ok=True)
-    tasks = [
-        (
-            out.work / "engine" / "sketches" / f"{number:05d}",
-            options,
-            gone["row"].combine_chunks(),
-            target / f"{number:05d}",
-        )
-        for number, gone in enumerate(removals)
-    ]
-    mapper(indexes.keep_piece, tasks, "index")
+def write_list(task: tuple[str, Path, Path, list[indexes.Crawl] | None]) -> dict[str, int]:
+    """Write the removals or the pairs of a finished run, a part in memory at a time; `before` are crawls of an index.
+
+    task: (``removals`` or ``pairs``, work, target, before). Returns how many removals are for which of the crawls.
+    """
+    name, work, target, before = task
+    left_for = Counter[str]()
+    layout = Layout.load(work)
+    names = indexes.crawl_names(before or [], layout)
+
+    def tables() -> Iterator[pa.Table]:
+        for part in read_parts(work, name):
+            if name == "pairs":
+                yield part.rename_columns(["id_a", "id_b", "jaccard"])
+            elif before is None:
+                yield _renamed(part)
+            else:
+                crawl = indexes.origins(names, layout, part["keeper_row"])
+                left_for.update(crawl.drop_null().to_pylist())
+                yield _renamed(part).append_column("crawl", crawl)
+
+    files.write_parquet_parts(target, tables())
+    return dict(left_for)
 
 
-def write_piece(task: tuple[InputPiece, pa.Table, Path, int]) -> tuple[int, int]:
-    """Write what stays of a piece, and its clusters; returns bytes of text before and after."""
-    piece, removals, out, number = task
+def write_piece(task: tuple[InputPiece, Path, Path, int]) -> tuple[int, int]:
+    """Write what stays of a piece, and its clusters; returns bytes of text before and after.
+
+    task: (piece, work of the engine, folder of the results, number).
+    """
+    piece, work, out, number = task
+    removals = removals_of_piece(work, number)
     written = piece.write_kept(removals["row"].to_numpy(), out / "kept" / f"part-{number:05d}")
     clusters = clusters_of_piece(written.names, removals)
     files.write_parquet(out / "clusters" / f"part-{number:05d}.parquet", _renamed(clusters))

@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sc2lib.archive import download, sources, walk
+from sc2lib.archive import download, git_parts, sources, walk
 from sc2lib.files import write_parquet
 
 
@@ -31,6 +31,24 @@ class Run(NamedTuple):
         return dict(zip(self.removed["path"].to_pylist(), self.removed["reason"].to_pylist()))
 
 
+def visited(folder: Path, repositories: pa.Table, groups: int = 2) -> dict[str, pa.Table]:
+    """The graph of some origins, visited in groups and parts as the chapter does, with its files in a folder."""
+    parts: dict[str, list[Path]] = {name: [] for name in sources.VISITED}
+
+    def step(name: str, function: Callable[[pa.Table], tuple[pa.Table, ...]], tables: Sequence[str]) -> None:
+        for number, part in enumerate(sorted((folder / name).iterdir())):
+            for table, rows in zip(tables, function(pq.read_table(part)), strict=True):
+                path = folder / f"from-{name}" / table / f"part-{number}.parquet"
+                write_parquet(path, rows)
+                parts[table].append(path)
+
+    sources.write_parts(folder / "origins", repositories, groups)
+    step("origins", sources.visit, sources.VISITED)
+    git_parts.write_parts(folder / "unread", parts["unread_blob"])
+    step("unread", git_parts.read, git_parts.READ)
+    return walk.merge(parts)
+
+
 @pytest.fixture
 def produce(tmp_path: Path) -> Callable[..., Run]:
     """List, visit, merge, walk and download a source, as the chapter does, in one process."""
@@ -46,14 +64,7 @@ def produce(tmp_path: Path) -> Callable[..., Run]:
     ) -> Run:
         folder = tmp_path.parent / f"{tmp_path.name}-visits-{next(counter)}"
         repositories = sources.list_origins(source, source_path and str(source_path), include)
-        parts: dict[str, list[Path]] = {name: [] for name in sources.VISITED}
-        sources.write_parts(folder / "origins", repositories, groups)
-        for index, part in enumerate(sorted((folder / "origins").iterdir())):
-            for name, table in zip(sources.VISITED, sources.visit(pq.read_table(part)), strict=True):
-                path = folder / name / f"part-{index}.parquet"
-                write_parquet(path, table)
-                parts[name].append(path)
-        graph = walk.merge(parts)
+        graph = visited(folder, repositories, groups)
         candidates = walk.walk(graph, repositories, shards, max_file_bytes)
         outputs = [download.download(shard) for shard in candidates]
         files, contents, removed = (pa.concat_tables(tables) for tables in zip(*outputs))

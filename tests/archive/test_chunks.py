@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sc2lib.archive import chunks, disk, sources, walk
-from sc2lib.files import write_parquet
+from sc2lib.archive import chunks, disk, sources
+from tests.archive.conftest import visited
 
 
 def plant(folder: Path, seed: int) -> Path:
@@ -35,13 +35,7 @@ def plant(folder: Path, seed: int) -> Path:
 
 def graph_of(source: Path, work: Path) -> dict[str, pa.Table]:
     repositories = sources.list_origins("directory", str(source))
-    sources.write_parts(work / "origins", repositories, 2)
-    parts: dict[str, list[Path]] = {name: [] for name in sources.VISITED}
-    for index, part in enumerate(sorted((work / "origins").iterdir())):
-        for name, table in zip(sources.VISITED, sources.visit(pq.read_table(part)), strict=True):
-            parts[name].append(work / name / f"part-{index}.parquet")
-            write_parquet(parts[name][-1], table)
-    return walk.merge(parts)
+    return visited(work, repositories)
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -211,6 +211,41 @@ def test_a_damaged_branch_is_named_and_the_default_one_is_read(repository, produ
     }
 
 
+def test_lost_branches_are_named_and_the_default_one_is_read(repository, produce) -> None:
+    """git for-each-ref ends at the first object that is missing if it is asked for a type."""
+    repo = repository()
+    repo.write("a.py", b"1\n")
+    first = repo.commit()
+    repo.git("branch", "whole")
+    for name in ("lost", "tagged"):
+        repo.git("checkout", "-q", "-b", name)
+        repo.write(f"{name}.py", b"2\n")
+        repo.commit()
+    tip = repo.git("rev-parse", "lost").decode()
+    repo.git("tag", "-a", "v1", "-m", "One", "tagged")
+    tag = repo.git("rev-parse", "v1").decode()
+    repo.git("checkout", "-q", "main")
+    repo.git("branch", "-D", "tagged")
+    for identifier in (tip, tag):
+        loose(repo, identifier).unlink()
+    repo.write(".git/refs/heads/torn", b"")
+    run = produce("git", repo.folder)
+    assert run.paths() == {"/a.py"}
+    assert {detail.partition(";")[0] for detail in run.removed["detail"].to_pylist()} == {
+        f"refs/heads/lost names the object {tip}, which git does not have",
+        f"refs/tags/v1 names the object {tag}, which git does not have",
+        "refs/heads/torn names no object",
+    }
+    branches = {row["name"]: (row["target_type"], row["target"]) for row in run.graph["snapshot_branch"].to_pylist()}
+    assert branches == {
+        b"HEAD": ("alias", b"refs/heads/main".hex()),
+        b"refs/heads/main": ("revision", first),
+        b"refs/heads/whole": ("revision", first),
+        b"refs/heads/lost": ("revision", tip),
+    }
+    assert run.graph["revision"]["id"].to_pylist() == [first]
+
+
 def test_a_damaged_last_commit_fails_the_visit_and_says_so(repository, produce, tmp_path: Path) -> None:
     repo, good = repository("repos/damaged"), repository("repos/good")
     for one in (repo, good):

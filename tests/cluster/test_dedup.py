@@ -59,7 +59,7 @@ def test_a_killed_worker_on_two_nodes_changes_nothing(tmp_path, address, monkeyp
     finally:
         ray.shutdown()
     assert len(nodes) == 2
-    assert len(list((tmp_path / "marks").glob("done-*"))) == 6
+    assert len(list((tmp_path / "marks").glob("done-*"))) == 8
     assert again.removals.equals(alone.removals) and alone.removals.num_rows > 20
     assert files_of(tmp_path / "ray") == files_of(tmp_path / "alone")
 

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from sc2lib.dedup.engine import sort_pairs
 from sc2lib.dedup.pieces import KEEPER, Documents
+from sc2lib.dedup.sorting import read_parts
 
 
 def edited(text, seed):
@@ -69,3 +71,9 @@ def serial(function, items, label):
     """The simplest executor."""
     for item in items:
         function(item)
+
+
+def pairs_of(work):
+    """PAIRS of a finished run, sorted, all in memory."""
+    sort_pairs(work, serial)
+    return pa.concat_tables(read_parts(work, "pairs"))

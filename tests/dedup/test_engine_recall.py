@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from sc2lib.dedup.engine import deduplicate, pairs_of
+from sc2lib.dedup.engine import deduplicate
 from sc2lib.dedup.minhash import candidate_probability
 from sc2lib.dedup.options import DedupOptions
 from sc2lib.dedup.shingles import jaccard, naive_shingles
-from tests.dedup.corpus import pieces_of, serial
+from tests.dedup.corpus import pairs_of, pieces_of, serial
 
 PAIRS, WORDS = 600, 120
 

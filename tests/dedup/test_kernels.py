@@ -51,7 +51,7 @@ def test_components_are_those_of_scipy_and_named_by_their_smallest_member(count,
     links = data.draw(st.lists(st.tuples(*[st.integers(0, count - 1)] * 2), max_size=60))
     left, right = np.array(links, np.int64).reshape(-1, 2).T.copy()
     root = np.arange(count)
-    kernels.connect(left, right, root)
+    kernels.unite(left, right, root)
     graph = sparse.coo_array((np.ones(len(left), bool), (left, right)), (count, count))
     _, labels = csgraph.connected_components(graph, directed=False)
     assert root.tolist() == [labels.tolist().index(label) for label in labels]

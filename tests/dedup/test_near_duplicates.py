@@ -11,12 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from sc2lib.dedup import near_duplicates as steps
-from sc2lib.dedup.engine import clusters_of_piece, deduplicate, pairs_of
+from sc2lib.dedup.engine import clusters_of_piece, deduplicate
 from sc2lib.dedup.options import DedupOptions
 from sc2lib.dedup.pieces import ShardPiece
+from sc2lib.dedup.removals import removals_of_piece
 from sc2lib.dedup.shingles import jaccard, naive_shingles
 from sc2lib.tables import CONTENTS, FILES, REMOVED, shard_of
-from tests.dedup.corpus import serial
+from tests.dedup.corpus import pairs_of, serial
 
 THRESHOLD = 0.7
 
@@ -58,10 +59,10 @@ def run(texts, folder, shards=1, order=0, mode="verified", scope="language"):
     pieces = [ShardPiece(*pair) for pair in zip(paths["contents"], paths["files"])]
     options = DedupOptions(threshold=THRESHOLD, scope=scope, mode=mode)
     work = folder / f"work-{mode}-{shards}-{order}"
-    found = deduplicate(pieces, work, options, serial)
+    deduplicate(pieces, work, options, serial)
     parts, clusters = [], []
     for number, piece in enumerate(pieces):
-        clusters.append(clusters_of_piece(piece.names(), found.removals_of(number)))
+        clusters.append(clusters_of_piece(piece.names(), removals_of_piece(work, number)))
         parts.append(steps.remove_near_duplicates(pq.read_table(piece.files), clusters[-1]))
     kept, gone = (pa.concat_tables(column) for column in zip(*parts))
     return kept, gone, pa.concat_tables(clusters), pairs_of(work)

@@ -9,7 +9,7 @@ from sc2lib.dedup.pictures import Outcome, cluster_sizes, outcome
 def result_of(*removals):
     columns = zip(*removals) if removals else ((), (), (), (), ())
     table = pa.table([pa.array(column, field.type) for column, field in zip(columns, REMOVALS)], schema=REMOVALS)
-    return Result(5, 0, 5, (0, 5), table, np.zeros((2, 50), int), unsure=0)
+    return Result(5, 0, 5, table, np.zeros((2, 50), int), unsure=0)
 
 
 def test_a_rule_is_judged_by_the_similarity_to_the_keeper():
