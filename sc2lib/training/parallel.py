@@ -84,6 +84,16 @@ def gather(model: Starcoder2) -> Starcoder2 | None:
     return whole
 
 
+def agreed(tokens_B: Tensor) -> Tensor:
+    """The tokens that the first process drew, on every process; all of the run call this together.
+
+    Equal logits give equal tokens, but a sum over processes need not have the same last bits on all of them. A row
+    that ended on one process alone would leave the others waiting in the next gather.
+    """
+    dist.broadcast(tokens_B, 0)
+    return tokens_B
+
+
 def by_mesh(parameters: Iterable[nn.Parameter]) -> list[list[nn.Parameter]]:
     """Parameters that one fused operation may take together: plain ones, and shards over the same processes."""
     groups: dict[DeviceMesh | None, list[nn.Parameter]] = {}

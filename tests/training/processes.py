@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import torch
+import torch.distributed as dist
+
 from sc2lib.training.config import TrainingConfig
 from sc2lib.training.data import TrainingSamples
 from sc2lib.training.run import run, train
@@ -26,11 +29,15 @@ def start_ranks(config: TrainingConfig, end: int | None = None, end_rank: int | 
     A rank that is asked for sample `end` kills itself (`end_rank`: only that rank), as a machine that fails.
     """
     Path(config.run.folder).mkdir(parents=True, exist_ok=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = _free_port()
     ranks = range(config.run.world)
     return [_start(_rank, config, rank, port, end if end_rank in (None, rank) else None) for rank in ranks]
+
+
+def start_group(world: int, function: Callable[..., object], *arguments: object) -> list[BaseProcess]:
+    """Call `function(rank, *arguments)` in `world` processes that talk over gloo."""
+    port = _free_port()
+    return [_start(_member, rank, world, port, function, arguments) for rank in range(world)]
 
 
 def finish(processes: list[BaseProcess]) -> list[int | None]:
@@ -78,6 +85,19 @@ def _rank(config: TrainingConfig, rank: int, port: int, end: int | None) -> None
         return
     with ending_at(end, lambda: os.kill(os.getpid(), signal.SIGKILL)):
         train(config)
+
+
+def _member(rank: int, world: int, port: int, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=world)
+    function(rank, *arguments)
+    dist.destroy_process_group()
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def _start(function: Callable[..., object], *arguments: object) -> BaseProcess:
