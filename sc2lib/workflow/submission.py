@@ -239,8 +239,8 @@ def _script(
     lines += ["set -u # now only: what a cluster brings along reads variables that are not set"]
     lines += [f"cd {shlex.quote(str(root()))}", f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"]
     lines += ["export OMP_WAIT_POLICY=passive"]
-    body = RAY if ray else ""
-    return "\n".join(lines) + "\n" + body + RUN.format(command=shlex.join(command), stopped=STOPPED)
+    body = ATTEND + (RAY if ray else "") + f"\n# --- the chapters\nattend {shlex.join(command)}\n"
+    return "\n".join(lines) + "\n" + body
 
 
 def _directives(name: str, run: RunDirectory, machines: Machines, tasks: int) -> list[str]:
@@ -264,6 +264,36 @@ def _scalar(value: Any) -> str:
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
+# Slurm warns the script (USR1) before the time is up, and a preempted job by TERM; sc2 then lets the chapter save and
+# leaves with 75. What waits for Ray does not listen: the signal ends it, and nothing is lost.
+ATTEND = """
+# --- what is asked to stop goes back into the queue and on from there
+interrupted=no
+running=
+trap 'interrupted=yes; kill -USR1 "$running" 2>/dev/null || true' USR1 TERM INT
+attend() { # run a command; in the background, since a trap waits for what runs in the foreground
+    local status=STOPPED
+    if [ "$interrupted" = no ]; then
+        "$@" &
+        running=$!
+        [ "$interrupted" = no ] || kill -USR1 "$running" 2>/dev/null || true
+        status=0
+        wait "$running" || status=$?
+        while [ "$interrupted" = yes ]; do
+            interrupted=no
+            status=0
+            wait "$running" || status=$?
+        done
+    fi
+    # sc2 may be too young to listen: then the signal ends it before anything is done
+    if [ "$status" -eq STOPPED ] || [ "$(kill -l "$status" 2>/dev/null)" = USR1 ]; then
+        scontrol requeue "$SLURM_JOB_ID"
+        sleep 60
+    fi
+    [ "$status" -eq 0 ] || exit "$status"
+}
+""".replace("STOPPED", str(STOPPED))
+
 # The head runs beside the chapters, a worker on every other machine. Ports of two jobs on one machine differ. Ray waits
 # 15 seconds for its agents to choose their ports (ray-project/ray#65983), too short on a busy machine: they are given
 # theirs. What still takes too long is started again.
@@ -286,7 +316,7 @@ until ray start --head --node-ip-address="$address" --port="${RAY_ADDRESS##*:}" 
 do sleep 2; done &
 head=$!
 trap 'kill -- "-$head" 2>/dev/null || true; wait; rm -rf "/tmp/sc2-ray-$SLURM_JOB_ID"' EXIT
-python -m sc2lib.workflow.ray_nodes wait 1
+attend python -m sc2lib.workflow.ray_nodes wait 1
 # shellcheck disable=SC2016 # the variables are those of the other machine
 srun --nodes="$others" --ntasks="$others" --ntasks-per-node=1 --exclude="$SLURMD_NODENAME" --cpu-bind=none \\
     --job-name=sc2-ray --export=ALL --input=none bash -c \\
@@ -296,30 +326,5 @@ srun --nodes="$others" --ntasks="$others" --ntasks-per-node=1 --exclude="$SLURMD
 workers=$!
 set +m
 trap 'kill -- "-$workers" "-$head" 2>/dev/null || true; wait; rm -rf "/tmp/sc2-ray-$SLURM_JOB_ID"' EXIT
-python -m sc2lib.workflow.ray_nodes wait "$SLURM_JOB_NUM_NODES"
-"""
-
-# Slurm warns the script (USR1) before the time is up, and a preempted job by TERM; sc2 then lets the chapter save and
-# leaves with 75.
-RUN = """
-# --- the chapters; a job that was stopped on request goes back into the queue and on from there
-interrupted=no
-chapters=
-trap 'interrupted=yes; kill -USR1 "$chapters" 2>/dev/null || true' USR1 TERM
-{command} &
-chapters=$!
-[ "$interrupted" = no ] || kill -USR1 "$chapters" 2>/dev/null || true
-status=0
-wait "$chapters" || status=$?
-while [ "$interrupted" = yes ]; do
-    interrupted=no
-    status=0
-    wait "$chapters" || status=$?
-done
-# sc2 may be too young to listen: then the signal ends it before anything is done
-if [ "$status" -eq {stopped} ] || [ "$(kill -l "$status" 2>/dev/null)" = USR1 ]; then
-    scontrol requeue "$SLURM_JOB_ID"
-    sleep 60
-fi
-exit "$status"
+attend python -m sc2lib.workflow.ray_nodes wait "$SLURM_JOB_NUM_NODES"
 """

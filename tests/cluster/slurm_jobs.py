@@ -14,6 +14,7 @@ from sc2lib.cli import main
 from sc2lib.training.config import TrainingConfig
 from sc2lib.training.run import run as train
 from sc2lib.workflow import manifest as manifests
+from sc2lib.workflow import submission
 from sc2lib.workflow.run_directory import RunDirectory
 from sc2lib.workflow.runner import run_chain
 from tests.cluster.slurm_daemons import ask, slurm, until, why_not
@@ -63,6 +64,7 @@ machine = RunConfig(folder=str(stage.scratch("training")), devices=p.devices, no
 done = run(TrainingConfig(model=model, data=data, optimizer=steps, run=machine), stage.progress)""",
     "stage.finish(metrics={'losses': [row['loss'] for row in done.metrics().to_pylist() if row['split'] == 'train']})",
 ]
+LONG = 3000  # steps, more than fit into the minute before the warning
 MINUTES = 30
 PATIENCE = MINUTES * 20.0  # seconds: an idle machine needs a tenth of it
 REST = ["stage.finish(metrics={'trained': stage.manifest('12_pretraining').digest})"]
@@ -98,13 +100,13 @@ def details(cluster: dict[str, str], job: str) -> dict[str, str]:
     return dict(word.split("=", 1) for word in words if "=" in word)
 
 
-def submit(run: RunDirectory, capfd: pytest.CaptureFixture[str], nodes: int, *settings: str) -> list[str]:
+def submit(
+    run: RunDirectory, capfd: pytest.CaptureFixture[str], nodes: int, *settings: str, time: str = "1:00:00"
+) -> list[str]:
     """The numbers of the three jobs: data, training, evaluation."""
-    many = ["--data-nodes", str(nodes)]
+    options = ["--nodes", str(nodes), "--data-nodes", str(nodes), "--time", time]
     chosen = [word for setting in settings for word in ("--set", setting)]
-    assert (
-        main(["submit", "--profile", "smoke", "--run-dir", str(run.path), "--nodes", str(nodes), *many, *chosen]) == 0
-    )
+    assert main(["submit", "--profile", "smoke", "--run-dir", str(run.path), *options, *chosen]) == 0
     return [line.split()[2].rstrip(",") for line in capfd.readouterr().out.splitlines()[:3]]
 
 
@@ -112,14 +114,22 @@ def logs(run: RunDirectory) -> str:
     return "\n".join(path.read_text() for path in sorted((run.path / "jobs").glob("*.log")))
 
 
+def assert_undisturbed(run: RunDirectory, folder: Path, steps: int) -> None:
+    """The losses of the run's training are those of the same training in one piece and outside Slurm."""
+    values = TrainingConfig.load(run.stage("12_pretraining") / "scratch" / "training" / "training.json").to_dict()
+    values["run"] |= {"folder": str(folder)}
+    undisturbed = train(TrainingConfig.from_dict(values)).metrics().to_pylist()
+    losses = [row["loss"] for row in undisturbed if row["split"] == "train"]
+    assert len(losses) == steps and manifests.load(run.stage("12_pretraining")).metrics["losses"] == losses
+
+
 def ended(cluster: dict[str, str], job: str) -> bool:
     return details(cluster, job)["JobState"] in ("COMPLETED", "FAILED", "CANCELLED")
 
 
-def hurried(cluster: dict[str, str], job: str) -> bool:
-    """Slurm lets a requeued job wait two minutes; whether it has given that up."""
-    ask(cluster, "scontrol", "update", f"JobId={job}", "StartTime=now")
-    return details(cluster, job)["JobState"] == "RUNNING"
+def hurry(cluster: dict[str, str], job: str) -> None:
+    """Slurm lets a requeued job wait two minutes; its machines need a few seconds to forget the stopped one."""
+    ask(cluster, "scontrol", "update", f"JobId={job}", "StartTime=now+3seconds")
 
 
 @pytest.mark.timeout(MINUTES * 60)
@@ -137,15 +147,41 @@ def test_a_training_that_is_preempted_three_times_ends_with_the_losses_of_one_ou
         ask(cluster, "scancel", *way, training)
         until(lambda times=restarts: details(cluster, training)["Restarts"] == str(times), lambda: logs(run), PATIENCE)
         assert not (run.stage("12_pretraining") / "manifest.json").exists()
-        until(lambda: hurried(cluster, training), lambda: logs(run), PATIENCE)
+        hurry(cluster, training)
+        until(lambda: details(cluster, training)["JobState"] == "RUNNING", lambda: logs(run), PATIENCE)
     until(lambda: ended(cluster, evaluation), lambda: logs(run), PATIENCE)
     assert [details(cluster, job)["JobState"] for job in (data, training, evaluation)] == ["COMPLETED"] * 3, logs(run)
     assert logs(run).count("training stopped on request") == 3
-    values = TrainingConfig.load(rows.with_name("training.json")).to_dict()
-    values["run"] |= {"folder": str(book / "undisturbed")}
-    undisturbed = train(TrainingConfig.from_dict(values)).metrics().to_pylist()
-    losses = [row["loss"] for row in undisturbed if row["split"] == "train"]
-    assert len(losses) == 400 and manifests.load(run.stage("12_pretraining")).metrics["losses"] == losses
+    assert_undisturbed(run, book / "undisturbed", 400)
+
+
+@pytest.mark.timeout(MINUTES * 60)
+def test_a_training_that_its_time_limit_stops_ends_with_the_losses_of_one_outside_slurm(
+    book: Path, cluster: dict[str, str], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two minutes a job, of which Slurm warns one before the end; Slurm itself puts nothing back into the queue."""
+    monkeypatch.setattr(submission, "NOTICE_SECONDS", 60)
+    run = RunDirectory(book / "runs" / "limit")
+    chosen = (f"training_steps={LONG}", "micro_batch_size=1", "devices=2")
+    numbers = submit(run, capfd, 1, *chosen, time="2")
+
+    hurried = set()
+
+    def all_ended() -> bool:
+        for job in numbers:
+            now = details(cluster, job)
+            if now["JobState"] == "PENDING" and now["Restarts"] != "0" and (job, now["Restarts"]) not in hurried:
+                hurried.add((job, now["Restarts"]))
+                hurry(cluster, job)
+        return ended(cluster, numbers[-1])
+
+    until(all_ended, lambda: logs(run), PATIENCE)
+    found = [details(cluster, job) for job in numbers]
+    assert [job["JobState"] for job in found] == ["COMPLETED"] * 3, logs(run)
+    assert all(job["TimeLimit"] == "00:02:00" for job in found)
+    stops = logs(run).count("training stopped on request")
+    assert stops == int(found[1]["Restarts"]) > 0
+    assert_undisturbed(run, book / "undisturbed", LONG)
 
 
 @pytest.mark.timeout(MINUTES * 60)

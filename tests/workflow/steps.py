@@ -14,6 +14,14 @@ def square(table: pa.Table, seconds: float = 0.0) -> pa.Table:
     return pa.table({"n": [n * n for n in table["n"].to_pylist()]})
 
 
+def ray_node(item: int) -> str:
+    """The machine of the Ray cluster that this runs on."""
+    import ray
+
+    time.sleep(0.2)
+    return str(ray.get_runtime_context().get_node_id())
+
+
 def refuse_odd(table: pa.Table) -> tuple[pa.Table, pa.Table]:
     even = [n for n in table["n"].to_pylist() if n % 2 == 0]
     odd = [n for n in table["n"].to_pylist() if n % 2]
