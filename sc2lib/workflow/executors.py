@@ -102,11 +102,16 @@ class RayExecutor:
                 "executor=ray needs Ray: pip install 'sc2lib[cluster]', or use executor=local"
             ) from error
         if not ray.is_initialized():
-            where = os.environ.get("RAY_ADDRESS")
-            quiet = {"log_to_driver": False, "include_dashboard": False, "logging_level": logging.ERROR}
+            given = os.environ.get("RAY_ADDRESS")
             try:
                 with stopping.handlers_kept():
-                    ray.init(address=where, num_cpus=None if where else workers or None, **quiet)
+                    ray.init(
+                        address=given or "local",  # without one, Ray would join any cluster that runs on this machine
+                        num_cpus=None if given else workers or None,
+                        log_to_driver=False,
+                        include_dashboard=False,
+                        logging_level=logging.ERROR,
+                    )
             except SystemExit as error:  # how Ray answers SIGTERM while it starts
                 raise StoppedError(stopping.ADVICE) from error
         self.ray = ray

@@ -32,7 +32,8 @@ stage.write_table("files", [pa.table({"n": list(range(k, 40, shards))}) for k in
 ]
 TOKENS = [
     """from tests.workflow import steps
-stage.map(steps.square, stage.shards("01_archive", "files"), outputs=["squares"])""",
+stage.map(steps.square, stage.shards("01_archive", "files"), outputs=["squares"])
+nodes = set(stage.map_items(steps.ray_node, list(range(20)))) - {None}""",
     """import argparse
 from pathlib import Path
 import numpy as np
@@ -46,7 +47,7 @@ def write(folder):
     np.asarray(tokens[4000:], np.uint16).tofile(folder / "train.bin")
     np.asarray(tokens[:4000], np.uint16).tofile(folder / "validation.bin")
 stage.produce("tokens", write)""",
-    "stage.finish()",
+    "stage.finish(measured={'nodes': len(nodes)})",
 ]
 TRAINING = [
     """from sc2lib.training.config import *
@@ -64,7 +65,7 @@ machine = RunConfig(folder=str(stage.scratch("training")), devices=p.devices, no
 done = run(TrainingConfig(model=model, data=data, optimizer=steps, run=machine), stage.progress)""",
     "stage.finish(metrics={'losses': [row['loss'] for row in done.metrics().to_pylist() if row['split'] == 'train']})",
 ]
-LONG = 3000  # steps, more than fit into the minute before the warning
+LONG = 2000  # steps; an idle machine computes 1,500 of them before the warning
 MINUTES = 30
 PATIENCE = MINUTES * 20.0  # seconds: an idle machine needs a tenth of it
 REST = ["stage.finish(metrics={'trained': stage.manifest('12_pretraining').digest})"]
@@ -185,7 +186,7 @@ def test_a_training_that_its_time_limit_stops_ends_with_the_losses_of_one_outsid
 
 
 @pytest.mark.timeout(MINUTES * 60)
-def test_data_stages_on_two_nodes_run_on_ray(
+def test_data_stages_on_two_nodes_run_on_ray_after_a_warning_while_it_started(
     book: Path,
     cluster: dict[str, str],
     capfd: pytest.CaptureFixture[str],
@@ -195,8 +196,14 @@ def test_data_stages_on_two_nodes_run_on_ray(
     run = RunDirectory(book / "runs" / "two")
     data, *others = submit(run, capfd, 2, "micro_batch_size=1")  # two machines for the data too
     ask(cluster, "scancel", *others)
+    until(lambda: details(cluster, data)["JobState"] == "RUNNING", lambda: logs(run), PATIENCE)
+    ask(cluster, "scancel", "--batch", "--signal=USR1", data)
+    until(lambda: details(cluster, data)["Restarts"] == "1", lambda: logs(run), PATIENCE)
+    assert "01_archive" not in logs(run)
+    hurry(cluster, data)
     until(lambda: ended(cluster, data), lambda: logs(run), PATIENCE)
     assert details(cluster, data)["JobState"] == "COMPLETED", logs(run)
+    assert manifests.load(run.stage("09_tokenizer")).measured["nodes"] == 2
     here = RunDirectory(book / "runs" / "here")
     run_chain(here, "smoke", {}, ["01_archive", "09_tokenizer"])
     assert outputs(run) and outputs(run) == outputs(here)
