@@ -34,6 +34,7 @@ OPTION = re.compile(r"(?:--)?([a-z][a-z-]+)(=[^\s#\"'\\]+)?")
 OURS = {"nodes", "gpus-per-node", "partition", "account", "time"}  # of Slurm's options, those that are sc2's too
 DECIDED = {"array", "cpus-per-task", "dependency", "job-name", "no-requeue", "ntasks", "ntasks-per-node", "open-mode"}
 DECIDED |= {"output", "parsable", "requeue", "signal", "wrap"}
+EARLY_SECONDS = 60  # by which Slurm may send a signal before its time
 CORES_OF_A_GPU = 8  # for the evaluation, beside one GPU of a machine of several; its sandbox runs programs on them
 
 
@@ -75,6 +76,12 @@ class Machines:
         if self.time is not None and not TIME.fullmatch(self.time):
             raise ParameterError(
                 f"--time {self.time!r} is not a time of Slurm; give hours:minutes:seconds or days-hours"
+            )
+        if self.time is not None and 0 < _seconds(self.time) < NOTICE_SECONDS + EARLY_SECONDS:
+            raise ParameterError(
+                f"--time {self.time} is {_seconds(self.time)} s, and Slurm warns a job {NOTICE_SECONDS} to "
+                f"{NOTICE_SECONDS + EARLY_SECONDS} s before its end: it would be stopped as it begins; give 10 minutes "
+                "or more"
             )
 
 
@@ -167,6 +174,17 @@ def _one_device(machines: Machines) -> Machines:
     if gpus > 1:
         cpus = CORES_OF_A_GPU if cpus is None else max(1, cpus // gpus)
     return replace(machines, nodes=1, gpus_per_node=min(gpus, 1), cpus_per_node=cpus)
+
+
+def _seconds(time: str) -> int:
+    """A time as Slurm reads it, in seconds; 0 is no limit."""
+    days, dash, rest = time.rpartition("-")
+    parts = [int(part) for part in rest.split(":")]
+    if dash:
+        hours, minutes, seconds = parts + [0] * (3 - len(parts))
+    else:
+        hours, minutes, seconds = {1: [0, *parts, 0], 2: [0, *parts], 3: parts}[len(parts)]
+    return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 def _check_option(option: str) -> None:

@@ -213,6 +213,7 @@ def test_scripts_are_good_shell(run, gpus, tmp_path):
         ({"nodes": 1, "gpus_per_node": -1}, "--gpus-per-node -1 is too small"),
         ({"nodes": 1, "partition": "gpu\n#SBATCH --uid=0"}, "not a name"),
         ({"nodes": 1, "time": "tomorrow"}, "hours:minutes:seconds"),
+        ({"nodes": 1, "time": "3:59"}, "--time 3:59 is 239 s, and Slurm warns .* 180 to 240 s before its end"),
         ({"nodes": 1, "data_nodes": 0}, "--data-nodes 0 is too small"),
         ({"nodes": 1, "data_partition": "a b"}, "--data-partition 'a b' is not a name"),
         ({"nodes": 1, "prelude": Path("/nowhere.sh")}, "--prelude /nowhere.sh is no file"),
@@ -221,6 +222,13 @@ def test_scripts_are_good_shell(run, gpus, tmp_path):
 def test_machines_nobody_has_are_refused(machines, words):
     with pytest.raises(ParameterError, match=words):
         Machines(**machines)
+
+
+def test_a_time_is_read_as_slurm_reads_it():
+    times = {"0": 0, "90": 5400, "4:30": 270, "1:00:05": 3605, "2-3": 183600, "1-0:10": 87000, "0-0:10:00": 600}
+    for time, seconds in times.items():
+        Machines(nodes=1, time=time)
+        assert submission._seconds(time) == seconds
 
 
 def test_a_batch_the_devices_cannot_share_is_refused_before_anything_waits_in_a_queue(run):
