@@ -314,10 +314,13 @@ attend() { # run a command; in the background, since a trap waits for what runs 
 
 # The head runs beside the chapters, a worker on every other machine. Ports of two jobs on one machine differ. Ray waits
 # 15 seconds for its agents to choose their ports (ray-project/ray#65983), too short on a busy machine: they are given
-# theirs. What still takes too long is started again.
+# theirs. What still takes too long is started again. The token keeps others on the network out; without one of its own
+# a head would take the user's, if there is one, and the drivers would not (Ray 2.60).
 RAY = """
 # --- Ray: the head here, one worker on every other machine
-export RAY_USAGE_STATS_ENABLED=0
+export RAY_USAGE_STATS_ENABLED=0 RAY_AUTH_MODE=token
+RAY_AUTH_TOKEN=$(od -An -tx1 -N32 /dev/urandom | tr -d ' \\n')
+export RAY_AUTH_TOKEN
 address=$(python -m sc2lib.workflow.ray_nodes address)
 export RAY_ADDRESS="$address:$((20000 + SLURM_JOB_ID % 1000))"
 ports() {
