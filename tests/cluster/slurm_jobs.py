@@ -180,8 +180,8 @@ def test_a_training_that_its_time_limit_stops_ends_with_the_losses_of_one_outsid
     found = [details(cluster, job) for job in numbers]
     assert [job["JobState"] for job in found] == ["COMPLETED"] * 3, logs(run)
     assert all(job["TimeLimit"] == "00:02:00" for job in found)
-    stops = logs(run).count("training stopped on request")
-    assert stops == int(found[1]["Restarts"]) > 0
+    # A warning may also come between two chapters: then sc2 stops before the next.
+    assert 0 < logs(run).count("training stopped on request") <= int(found[1]["Restarts"])
     assert_undisturbed(run, book / "undisturbed", LONG)
 
 
