@@ -289,7 +289,8 @@ ATTEND = """
 interrupted=no
 running=
 trap 'interrupted=yes; kill -USR1 "$running" 2>/dev/null || true' USR1 TERM INT
-attend() { # run a command; in the background, since a trap waits for what runs in the foreground
+attend() { # run a command; in the background, since a trap waits for what runs in the foreground; without set -m, by
+    # which a suspended job would seem to have ended
     local status=STOPPED
     if [ "$interrupted" = no ]; then
         "$@" &
@@ -330,14 +331,16 @@ ports() {
 }
 export -f ports
 others=$((SLURM_JOB_NUM_NODES - 1))
-set -m # each of the two is a process group, which ends as a whole
+set -m # a process group, which ends as a whole
 # shellcheck disable=SC2046 # ports prints several words
 until ray start --head --node-ip-address="$address" --port="${RAY_ADDRESS##*:}" --num-cpus="$SLURM_CPUS_ON_NODE" \\
     --temp-dir="/tmp/sc2-ray-$SLURM_JOB_ID" --object-store-memory=200000000 --include-dashboard=false $(ports 0) --block
 do sleep 2; done &
 head=$!
+set +m
 trap 'kill -- "-$head" 2>/dev/null || true; wait; rm -rf "/tmp/sc2-ray-$SLURM_JOB_ID"' EXIT
 attend python -m sc2lib.workflow.ray_nodes wait 1
+set -m
 # shellcheck disable=SC2016 # the variables are those of the other machine
 srun --nodes="$others" --ntasks="$others" --ntasks-per-node=1 --exclude="$SLURMD_NODENAME" --cpu-bind=none \\
     --job-name=sc2-ray --export=ALL --input=none bash -c \\
