@@ -1,7 +1,7 @@
 """A real Slurm of two nodes on this machine runs the jobs that `sc2 submit` writes: pytest tests/cluster/slurm_jobs.py
 
-The project is small: numbers, their squares, and a training of 400 steps by the code of chapter 12, with the numbers
-of the book's stages, so that the jobs are cut where those of the book are. `make test` leaves this file out: Slurm's
+The project is small: numbers, their squares, and a training by the code of chapter 12, with the numbers of the book's
+stages, so that the jobs are cut where those of the book are. `make test` leaves this file out: Slurm's
 daemons want root, and on a busy machine the many starts of processes take a quarter of an hour.
 """
 
