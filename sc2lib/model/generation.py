@@ -7,16 +7,17 @@ Shape suffixes:
     B rows still written · T tokens of the longest prompt · E channels · V vocabulary · N new tokens · R all rows
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from sc2lib.errors import InputError, ParameterError
+from sc2lib.errors import InputError, ParameterError, UnsupportedError
 from sc2lib.model.cache import KeyValueCache
-from sc2lib.model.decoding import decoder, fitting_threads
+from sc2lib.model.decoding import PlainModel, decoder, fitting_threads
 from sc2lib.model.sampling import Seed, check_sampling, sample, uniform_numbers
 from sc2lib.model.transformer import Starcoder2
 
@@ -44,7 +45,6 @@ def generate(
 
 
 # docs: start-generate
-@torch.inference_mode()
 def continue_prompts(
     model: Starcoder2,
     prompts: Sequence[Sequence[int]],
@@ -57,6 +57,7 @@ def continue_prompts(
     stop_tokens: Collection[int] = (),
     stop: Callable[[list[int]], bool] | None = None,
     log_probabilities: bool = False,
+    agree: Callable[[Tensor], Tensor] | None = None,
 ) -> list[Continuation]:
     """Continue each prompt until a stop token, `stop`, or `max_new_tokens`.
 
@@ -70,15 +71,23 @@ def continue_prompts(
         stop_tokens: ids that end a row; they are not returned.
         stop: called after each token with the row's new tokens; True ends the row (the tokens stay).
         log_probabilities: keep the logarithm of each chosen token's probability.
+        agree: for a model that is cut over processes, which all make this same call: turns the tokens that this
+            process drew, [B], into those of the first (`sc2lib.training.parallel.agreed`), so that all go on with
+            the same rows. The model then keeps no second copy of its weights.
 
     Raises:
         ParameterError: an empty prompt, a token outside the vocabulary, more tokens than
             `max_position_embeddings`, or a sampling setting out of range.
         InputError: the weights give logits that are not finite.
+        UnsupportedError: a model that is cut over processes, without `agree`.
     """
     # docs: end-generate
     check_sampling(temperature, top_k, top_p)
     _check(model, prompts, max_new_tokens)
+    if agree is None and any(hasattr(parameter, "device_mesh") for parameter in model.parameters()):
+        raise UnsupportedError(
+            "the model is cut over processes; let all of them make this call, with agree, or gather the model first"
+        )
     if not prompts or max_new_tokens == 0:
         return [Continuation([], "length", []) for _ in prompts]
     device = model.output_weight_VE.device
@@ -90,10 +99,11 @@ def continue_prompts(
     counts, ended = [max_new_tokens] * rows, ["length"] * rows
     written: list[list[int]] = [[] for _ in prompts]  # kept only for `stop`
 
-    x_BE, cache = _read(model, prompts, max_new_tokens)
-    decoding = decoder(model, rows, max_new_tokens)
+    with _no_gradients(agree is not None):
+        x_BE, cache = _read(model, prompts, max_new_tokens)
+        decoding = decoder(model, rows, max_new_tokens) if agree is None else PlainModel(model)
     active_B = torch.arange(rows, device=device)
-    with fitting_threads(model, rows):
+    with _no_gradients(agree is not None), fitting_threads(model, rows):
         for step in range(max_new_tokens):
             logits_BV = decoding.logits(x_BE)
             if step == 0 and not logits_BV.isfinite().all():
@@ -102,6 +112,8 @@ def continue_prompts(
                 next_B = logits_BV.argmax(dim=1)
             else:
                 next_B = sample(logits_BV / temperature, uniform_RN[active_B, step], top_k, top_p)
+            if agree is not None:
+                next_B = agree(next_B)
             tokens_RN[active_B, step] = next_B
             if logs_RN is not None:
                 logs_RN[active_B, step] = logits_BV.log_softmax(dim=1).gather(1, next_B[:, None])[:, 0]
@@ -127,6 +139,13 @@ def continue_prompts(
     tokens, logs = tokens_RN.tolist(), [[]] * rows if logs_RN is None else logs_RN.tolist()
     results = zip(tokens, ended, logs, counts, strict=True)
     return [Continuation(ids[:count], why, values[:count]) for ids, why, values, count in results]  # type: ignore[arg-type]
+
+
+@contextmanager
+def _no_gradients(cut: bool) -> Iterator[None]:
+    """Inference mode; but what it leaves behind in a cut model, gathered weights, the training could not use."""
+    with torch.inference_mode(not cut), torch.no_grad():
+        yield
 
 
 def _read(model: Starcoder2, prompts: Sequence[Sequence[int]], new: int) -> tuple[Tensor, KeyValueCache]:

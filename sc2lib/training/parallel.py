@@ -61,7 +61,7 @@ def parallelise(model: Starcoder2, mesh: DeviceMesh, gather_bf16: bool = False) 
     `gather_bf16`: the blocks' matrices are rounded before they travel and not after, in half the bytes; shards,
     optimizer and the sum of the gradients over processes stay fp32. The rest still comes in fp32, and no input is cast:
     norms, residual stream and embedding are then what they were, and every product of autocast has the same operands,
-    so the losses keep their bits (`tests/training/test_parallel.py`).
+    so the losses keep their bits (`tests/training/test_fsdp.py`).
     """
     data, tensor = mesh[DATA], mesh[TENSOR]
     if tensor.size() > 1:
@@ -115,6 +115,16 @@ def gather(model: Starcoder2) -> Starcoder2 | None:
     whole = Starcoder2(model.config, device="meta")
     whole.load_state_dict(weights, assign=True)
     return whole
+
+
+def agreed(tokens_B: Tensor) -> Tensor:
+    """The tokens that the first process drew, on every process; all of the run call this together.
+
+    Equal logits give equal tokens, but a sum over processes need not have the same last bits on all of them. A row
+    that ended on one process alone would leave the others waiting in the next gather.
+    """
+    dist.broadcast(tokens_B, 0)
+    return tokens_B
 
 
 def by_mesh(parameters: Iterable[nn.Parameter]) -> list[list[nn.Parameter]]:

@@ -79,7 +79,7 @@ def last_samples(samples: pa.Table) -> str:
     texts = [
         f"{row['before']}«{row['text']}»{row['after']}" if row["after"] else row["before"] + row["text"] for row in last
     ]
-    none = "No samples were written: `sample_tokens` is 0, or the model was cut over devices."
+    none = "No samples were written: `sample_tokens` is 0."
     return "\n\n".join(f"````text\n{text}\n````" for text in texts) or none
 
 

@@ -13,7 +13,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from multiprocessing import forkserver
 from typing import Any, Protocol
 
-from sc2lib.errors import StageError, UnsupportedError
+from sc2lib.errors import StageError, StoppedError, UnsupportedError
+from sc2lib.workflow import stopping
 from sc2lib.workflow.measure import usable_cores
 
 # Imported once by the fork server, so that the pools of a stage's many steps start warm.
@@ -87,7 +88,11 @@ def start_ahead(modules: Sequence[str], workers: int = 0) -> None:
 
 
 class RayExecutor:
-    """Tasks of a Ray cluster (``RAY_ADDRESS``, else one started here); shards lie on a shared file system."""
+    """Tasks of a Ray cluster (``RAY_ADDRESS``, else one started here); shards lie on a shared file system.
+
+    Raises UnsupportedError without Ray, StoppedError when SIGTERM comes while Ray starts; later the process answers
+    signals as it did before, and not as Ray would: with a stack trace and an exit code of its own.
+    """
 
     def __init__(self, workers: int = 0) -> None:
         try:
@@ -97,13 +102,18 @@ class RayExecutor:
                 "executor=ray needs Ray: pip install 'sc2lib[cluster]', or use executor=local"
             ) from error
         if not ray.is_initialized():
-            ray.init(
-                address=os.environ.get("RAY_ADDRESS"),
-                num_cpus=None if "RAY_ADDRESS" in os.environ else workers or None,
-                log_to_driver=False,
-                include_dashboard=False,
-                logging_level=logging.ERROR,
-            )
+            given = os.environ.get("RAY_ADDRESS")
+            try:
+                with stopping.handlers_kept():
+                    ray.init(
+                        address=given or "local",  # without one, Ray would join any cluster that runs on this machine
+                        num_cpus=None if given else workers or None,
+                        log_to_driver=False,
+                        include_dashboard=False,
+                        logging_level=logging.ERROR,
+                    )
+            except SystemExit as error:  # how Ray answers SIGTERM while it starts
+                raise StoppedError(stopping.ADVICE) from error
         self.ray = ray
 
     def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[int, Any]]:

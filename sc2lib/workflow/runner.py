@@ -154,7 +154,7 @@ def _execute(
     from papermill.exceptions import PapermillExecutionError
 
     parameters = {"profile": profile, "run_dir": str(run.path)}
-    parameters |= {name: value for name, value in overrides.items() if name in notebook.parameters}
+    parameters |= {name: value for name, value in overrides.items() if _declares(notebook, name)}
     target = run.notebook(notebook.stage)
     target.parent.mkdir(parents=True, exist_ok=True)
     output = target.with_name(f".tmp-{target.name}")
@@ -175,6 +175,8 @@ def _execute(
         output.replace(kept)
         raise ChainError(_explain(error, notebook, kept)) from error
     except DeadKernelError as error:
+        if stopping.requested():  # a signal to all processes of a job has reached the kernel too
+            raise StoppedError(f"{title}: {stopping.ADVICE}") from error
         raise ChainError(
             f"the kernel of notebooks/{notebook.path.name} died; something killed it, or memory ran out "
             f"(sc2 doctor shows what is free, fewer workers need less); the same command goes on where it stopped"
@@ -199,6 +201,8 @@ def _papermill(notebook: Notebook, output: Path, parameters: dict[str, Any]) -> 
     import papermill
     from nbclient.exceptions import DeadKernelError
 
+    # It warns of parameters that the notebook's cell does not have: `Stage.open` takes those that every stage has.
+    logging.getLogger("papermill").setLevel(logging.ERROR)
     for left in reversed(range(KERNEL_STARTS)):
         try:
             papermill.execute_notebook(

@@ -247,7 +247,9 @@ class Stage:
         results: list[Any] = [None] * len(items)
         done = total - len(items)
         self.progress(label, done, total)
-        runner = executor(self.params["executor"], self.params["workers"])
+        runner = executor(self.params["executor"], self.params["workers"])  # starting Ray takes a while
+        if items and stopping.requested():
+            raise StoppedError(stopping.ADVICE)
         quiet = "SC2_RUNNER" in os.environ or total < 2
         with tqdm(total=total, initial=done, desc=label, leave=False, disable=quiet) as bar:
             for index, result in runner.map(function, items):

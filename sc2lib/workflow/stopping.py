@@ -8,6 +8,8 @@ the run's folder.
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
@@ -38,6 +40,18 @@ def requested() -> bool:
 def forget() -> None:
     """Start anew: what was heard before no longer counts."""
     _heard.clear()
+
+
+@contextmanager
+def handlers_kept() -> Iterator[None]:
+    """Put back how this process answers signals, after something that installs handlers of its own."""
+    before = {number: signal.getsignal(number) for number in (*SIGNALS, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 class StopSignals:

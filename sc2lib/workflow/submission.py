@@ -34,6 +34,7 @@ OPTION = re.compile(r"(?:--)?([a-z][a-z-]+)(=[^\s#\"'\\]+)?")
 OURS = {"nodes", "gpus-per-node", "partition", "account", "time"}  # of Slurm's options, those that are sc2's too
 DECIDED = {"array", "cpus-per-task", "dependency", "job-name", "no-requeue", "ntasks", "ntasks-per-node", "open-mode"}
 DECIDED |= {"output", "parsable", "requeue", "signal", "wrap"}
+EARLY_SECONDS = 60  # by which Slurm may send a signal before its time
 CORES_OF_A_GPU = 8  # for the evaluation, beside one GPU of a machine of several; its sandbox runs programs on them
 
 
@@ -75,6 +76,12 @@ class Machines:
         if self.time is not None and not TIME.fullmatch(self.time):
             raise ParameterError(
                 f"--time {self.time!r} is not a time of Slurm; give hours:minutes:seconds or days-hours"
+            )
+        if self.time is not None and 0 < _seconds(self.time) < NOTICE_SECONDS + EARLY_SECONDS:
+            raise ParameterError(
+                f"--time {self.time} is {_seconds(self.time)} s, and Slurm warns a job {NOTICE_SECONDS} to "
+                f"{NOTICE_SECONDS + EARLY_SECONDS} s before its end: it would be stopped as it begins; give 10 minutes "
+                "or more"
             )
 
 
@@ -169,6 +176,17 @@ def _one_device(machines: Machines) -> Machines:
     return replace(machines, nodes=1, gpus_per_node=min(gpus, 1), cpus_per_node=cpus)
 
 
+def _seconds(time: str) -> int:
+    """A time as Slurm reads it, in seconds; 0 is no limit."""
+    days, dash, rest = time.rpartition("-")
+    parts = [int(part) for part in rest.split(":")]
+    if dash:
+        hours, minutes, seconds = parts + [0] * (3 - len(parts))
+    else:
+        hours, minutes, seconds = {1: [0, *parts, 0], 2: [0, *parts], 3: parts}[len(parts)]
+    return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
 def _check_option(option: str) -> None:
     found = OPTION.fullmatch(option)
     if found is None:
@@ -239,8 +257,8 @@ def _script(
     lines += ["set -u # now only: what a cluster brings along reads variables that are not set"]
     lines += [f"cd {shlex.quote(str(root()))}", f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"]
     lines += ["export OMP_WAIT_POLICY=passive"]
-    body = RAY if ray else ""
-    return "\n".join(lines) + "\n" + body + RUN.format(command=shlex.join(command), stopped=STOPPED)
+    body = ATTEND + (RAY if ray else "") + f"\n# --- the chapters\nattend {shlex.join(command)}\n"
+    return "\n".join(lines) + "\n" + body
 
 
 def _directives(name: str, run: RunDirectory, machines: Machines, tasks: int) -> list[str]:
@@ -264,12 +282,46 @@ def _scalar(value: Any) -> str:
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
+# Slurm warns the script (USR1) before the time is up, and a preempted job by TERM; sc2 then lets the chapter save and
+# leaves with 75. What waits for Ray does not listen: the signal ends it, and nothing is lost.
+ATTEND = """
+# --- what is asked to stop goes back into the queue and on from there
+interrupted=no
+running=
+trap 'interrupted=yes; kill -USR1 "$running" 2>/dev/null || true' USR1 TERM INT
+attend() { # run a command; in the background, since a trap waits for what runs in the foreground; without set -m, by
+    # which a suspended job would seem to have ended
+    local status=STOPPED
+    if [ "$interrupted" = no ]; then
+        "$@" &
+        running=$!
+        [ "$interrupted" = no ] || kill -USR1 "$running" 2>/dev/null || true
+        status=0
+        wait "$running" || status=$?
+        while [ "$interrupted" = yes ]; do
+            interrupted=no
+            status=0
+            wait "$running" || status=$?
+        done
+    fi
+    # sc2 may be too young to listen: then the signal ends it before anything is done
+    if [ "$status" -eq STOPPED ] || [ "$(kill -l "$status" 2>/dev/null)" = USR1 ]; then
+        scontrol requeue "$SLURM_JOB_ID"
+        sleep 60
+    fi
+    [ "$status" -eq 0 ] || exit "$status"
+}
+""".replace("STOPPED", str(STOPPED))
+
 # The head runs beside the chapters, a worker on every other machine. Ports of two jobs on one machine differ. Ray waits
 # 15 seconds for its agents to choose their ports (ray-project/ray#65983), too short on a busy machine: they are given
-# theirs. What still takes too long is started again.
+# theirs. What still takes too long is started again. The token keeps others on the network out; without one of its own
+# a head would take the user's, if there is one, and the drivers would not (Ray 2.60).
 RAY = """
 # --- Ray: the head here, one worker on every other machine
-export RAY_USAGE_STATS_ENABLED=0
+export RAY_USAGE_STATS_ENABLED=0 RAY_AUTH_MODE=token
+RAY_AUTH_TOKEN=$(od -An -tx1 -N32 /dev/urandom | tr -d ' \\n')
+export RAY_AUTH_TOKEN
 address=$(python -m sc2lib.workflow.ray_nodes address)
 export RAY_ADDRESS="$address:$((20000 + SLURM_JOB_ID % 1000))"
 ports() {
@@ -279,14 +331,16 @@ ports() {
 }
 export -f ports
 others=$((SLURM_JOB_NUM_NODES - 1))
-set -m # each of the two is a process group, which ends as a whole
+set -m # a process group, which ends as a whole
 # shellcheck disable=SC2046 # ports prints several words
 until ray start --head --node-ip-address="$address" --port="${RAY_ADDRESS##*:}" --num-cpus="$SLURM_CPUS_ON_NODE" \\
     --temp-dir="/tmp/sc2-ray-$SLURM_JOB_ID" --object-store-memory=200000000 --include-dashboard=false $(ports 0) --block
 do sleep 2; done &
 head=$!
+set +m
 trap 'kill -- "-$head" 2>/dev/null || true; wait; rm -rf "/tmp/sc2-ray-$SLURM_JOB_ID"' EXIT
-python -m sc2lib.workflow.ray_nodes wait 1
+attend python -m sc2lib.workflow.ray_nodes wait 1
+set -m
 # shellcheck disable=SC2016 # the variables are those of the other machine
 srun --nodes="$others" --ntasks="$others" --ntasks-per-node=1 --exclude="$SLURMD_NODENAME" --cpu-bind=none \\
     --job-name=sc2-ray --export=ALL --input=none bash -c \\
@@ -296,30 +350,5 @@ srun --nodes="$others" --ntasks="$others" --ntasks-per-node=1 --exclude="$SLURMD
 workers=$!
 set +m
 trap 'kill -- "-$workers" "-$head" 2>/dev/null || true; wait; rm -rf "/tmp/sc2-ray-$SLURM_JOB_ID"' EXIT
-python -m sc2lib.workflow.ray_nodes wait "$SLURM_JOB_NUM_NODES"
-"""
-
-# Slurm warns the script (USR1) before the time is up, and a preempted job by TERM; sc2 then lets the chapter save and
-# leaves with 75.
-RUN = """
-# --- the chapters; a job that was stopped on request goes back into the queue and on from there
-interrupted=no
-chapters=
-trap 'interrupted=yes; kill -USR1 "$chapters" 2>/dev/null || true' USR1 TERM
-{command} &
-chapters=$!
-[ "$interrupted" = no ] || kill -USR1 "$chapters" 2>/dev/null || true
-status=0
-wait "$chapters" || status=$?
-while [ "$interrupted" = yes ]; do
-    interrupted=no
-    status=0
-    wait "$chapters" || status=$?
-done
-# sc2 may be too young to listen: then the signal ends it before anything is done
-if [ "$status" -eq {stopped} ] || [ "$(kill -l "$status" 2>/dev/null)" = USR1 ]; then
-    scontrol requeue "$SLURM_JOB_ID"
-    sleep 60
-fi
-exit "$status"
+attend python -m sc2lib.workflow.ray_nodes wait "$SLURM_JOB_NUM_NODES"
 """

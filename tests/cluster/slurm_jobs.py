@@ -1,7 +1,7 @@
 """A real Slurm of two nodes on this machine runs the jobs that `sc2 submit` writes: pytest tests/cluster/slurm_jobs.py
 
-The project is small: numbers, their squares, and a training of 400 steps by the code of chapter 12, with the numbers
-of the book's stages, so that the jobs are cut where those of the book are. `make test` leaves this file out: Slurm's
+The project is small: numbers, their squares, and a training by the code of chapter 12, with the numbers of the book's
+stages, so that the jobs are cut where those of the book are. `make test` leaves this file out: Slurm's
 daemons want root, and on a busy machine the many starts of processes take a quarter of an hour.
 """
 
@@ -14,6 +14,7 @@ from sc2lib.cli import main
 from sc2lib.training.config import TrainingConfig
 from sc2lib.training.run import run as train
 from sc2lib.workflow import manifest as manifests
+from sc2lib.workflow import submission
 from sc2lib.workflow.run_directory import RunDirectory
 from sc2lib.workflow.runner import run_chain
 from tests.cluster.slurm_daemons import ask, slurm, until, why_not
@@ -31,7 +32,8 @@ stage.write_table("files", [pa.table({"n": list(range(k, 40, shards))}) for k in
 ]
 TOKENS = [
     """from tests.workflow import steps
-stage.map(steps.square, stage.shards("01_archive", "files"), outputs=["squares"])""",
+stage.map(steps.square, stage.shards("01_archive", "files"), outputs=["squares"])
+nodes = set(stage.map_items(steps.ray_node, list(range(20)))) - {None}""",
     """import argparse
 from pathlib import Path
 import numpy as np
@@ -45,7 +47,7 @@ def write(folder):
     np.asarray(tokens[4000:], np.uint16).tofile(folder / "train.bin")
     np.asarray(tokens[:4000], np.uint16).tofile(folder / "validation.bin")
 stage.produce("tokens", write)""",
-    "stage.finish()",
+    "stage.finish(measured={'nodes': len(nodes)})",
 ]
 TRAINING = [
     """from sc2lib.training.config import *
@@ -63,6 +65,7 @@ machine = RunConfig(folder=str(stage.scratch("training")), devices=p.devices, no
 done = run(TrainingConfig(model=model, data=data, optimizer=steps, run=machine), stage.progress)""",
     "stage.finish(metrics={'losses': [row['loss'] for row in done.metrics().to_pylist() if row['split'] == 'train']})",
 ]
+LONG = 2000  # steps; an idle machine computes 1,500 of them before the warning
 MINUTES = 30
 PATIENCE = MINUTES * 20.0  # seconds: an idle machine needs a tenth of it
 REST = ["stage.finish(metrics={'trained': stage.manifest('12_pretraining').digest})"]
@@ -98,13 +101,13 @@ def details(cluster: dict[str, str], job: str) -> dict[str, str]:
     return dict(word.split("=", 1) for word in words if "=" in word)
 
 
-def submit(run: RunDirectory, capfd: pytest.CaptureFixture[str], nodes: int, *settings: str) -> list[str]:
+def submit(
+    run: RunDirectory, capfd: pytest.CaptureFixture[str], nodes: int, *settings: str, time: str = "1:00:00"
+) -> list[str]:
     """The numbers of the three jobs: data, training, evaluation."""
-    many = ["--data-nodes", str(nodes)]
+    options = ["--nodes", str(nodes), "--data-nodes", str(nodes), "--time", time]
     chosen = [word for setting in settings for word in ("--set", setting)]
-    assert (
-        main(["submit", "--profile", "smoke", "--run-dir", str(run.path), "--nodes", str(nodes), *many, *chosen]) == 0
-    )
+    assert main(["submit", "--profile", "smoke", "--run-dir", str(run.path), *options, *chosen]) == 0
     return [line.split()[2].rstrip(",") for line in capfd.readouterr().out.splitlines()[:3]]
 
 
@@ -112,14 +115,22 @@ def logs(run: RunDirectory) -> str:
     return "\n".join(path.read_text() for path in sorted((run.path / "jobs").glob("*.log")))
 
 
+def assert_undisturbed(run: RunDirectory, folder: Path, steps: int) -> None:
+    """The losses of the run's training are those of the same training in one piece and outside Slurm."""
+    values = TrainingConfig.load(run.stage("12_pretraining") / "scratch" / "training" / "training.json").to_dict()
+    values["run"] |= {"folder": str(folder)}
+    undisturbed = train(TrainingConfig.from_dict(values)).metrics().to_pylist()
+    losses = [row["loss"] for row in undisturbed if row["split"] == "train"]
+    assert len(losses) == steps and manifests.load(run.stage("12_pretraining")).metrics["losses"] == losses
+
+
 def ended(cluster: dict[str, str], job: str) -> bool:
     return details(cluster, job)["JobState"] in ("COMPLETED", "FAILED", "CANCELLED")
 
 
-def hurried(cluster: dict[str, str], job: str) -> bool:
-    """Slurm lets a requeued job wait two minutes; whether it has given that up."""
-    ask(cluster, "scontrol", "update", f"JobId={job}", "StartTime=now")
-    return details(cluster, job)["JobState"] == "RUNNING"
+def hurry(cluster: dict[str, str], job: str) -> None:
+    """Slurm lets a requeued job wait two minutes; its machines need a few seconds to forget the stopped one."""
+    ask(cluster, "scontrol", "update", f"JobId={job}", "StartTime=now+3seconds")
 
 
 @pytest.mark.timeout(MINUTES * 60)
@@ -137,19 +148,45 @@ def test_a_training_that_is_preempted_three_times_ends_with_the_losses_of_one_ou
         ask(cluster, "scancel", *way, training)
         until(lambda times=restarts: details(cluster, training)["Restarts"] == str(times), lambda: logs(run), PATIENCE)
         assert not (run.stage("12_pretraining") / "manifest.json").exists()
-        until(lambda: hurried(cluster, training), lambda: logs(run), PATIENCE)
+        hurry(cluster, training)
+        until(lambda: details(cluster, training)["JobState"] == "RUNNING", lambda: logs(run), PATIENCE)
     until(lambda: ended(cluster, evaluation), lambda: logs(run), PATIENCE)
     assert [details(cluster, job)["JobState"] for job in (data, training, evaluation)] == ["COMPLETED"] * 3, logs(run)
     assert logs(run).count("training stopped on request") == 3
-    values = TrainingConfig.load(rows.with_name("training.json")).to_dict()
-    values["run"] |= {"folder": str(book / "undisturbed")}
-    undisturbed = train(TrainingConfig.from_dict(values)).metrics().to_pylist()
-    losses = [row["loss"] for row in undisturbed if row["split"] == "train"]
-    assert len(losses) == 400 and manifests.load(run.stage("12_pretraining")).metrics["losses"] == losses
+    assert_undisturbed(run, book / "undisturbed", 400)
 
 
 @pytest.mark.timeout(MINUTES * 60)
-def test_data_stages_on_two_nodes_run_on_ray(
+def test_a_training_that_its_time_limit_stops_ends_with_the_losses_of_one_outside_slurm(
+    book: Path, cluster: dict[str, str], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two minutes a job, of which Slurm warns one before the end; Slurm itself puts nothing back into the queue."""
+    monkeypatch.setattr(submission, "NOTICE_SECONDS", 60)
+    run = RunDirectory(book / "runs" / "limit")
+    chosen = (f"training_steps={LONG}", "micro_batch_size=1", "devices=2")
+    numbers = submit(run, capfd, 1, *chosen, time="2")
+
+    hurried = set()
+
+    def all_ended() -> bool:
+        for job in numbers:
+            now = details(cluster, job)
+            if now["JobState"] == "PENDING" and now["Restarts"] != "0" and (job, now["Restarts"]) not in hurried:
+                hurried.add((job, now["Restarts"]))
+                hurry(cluster, job)
+        return ended(cluster, numbers[-1])
+
+    until(all_ended, lambda: logs(run), PATIENCE)
+    found = [details(cluster, job) for job in numbers]
+    assert [job["JobState"] for job in found] == ["COMPLETED"] * 3, logs(run)
+    assert all(job["TimeLimit"] == "00:02:00" for job in found)
+    # A warning may also come between two chapters: then sc2 stops before the next.
+    assert 0 < logs(run).count("training stopped on request") <= int(found[1]["Restarts"])
+    assert_undisturbed(run, book / "undisturbed", LONG)
+
+
+@pytest.mark.timeout(MINUTES * 60)
+def test_data_stages_on_two_nodes_run_on_ray_after_a_warning_while_it_started(
     book: Path,
     cluster: dict[str, str],
     capfd: pytest.CaptureFixture[str],
@@ -159,8 +196,14 @@ def test_data_stages_on_two_nodes_run_on_ray(
     run = RunDirectory(book / "runs" / "two")
     data, *others = submit(run, capfd, 2, "micro_batch_size=1")  # two machines for the data too
     ask(cluster, "scancel", *others)
+    until(lambda: "Local node IP" in logs(run), lambda: logs(run), PATIENCE)  # the head of Ray begins to start
+    ask(cluster, "scancel", "--batch", "--signal=USR1", data)
+    until(lambda: details(cluster, data)["Restarts"] == "1", lambda: logs(run), PATIENCE)
+    assert "01_archive" not in logs(run)
+    hurry(cluster, data)
     until(lambda: ended(cluster, data), lambda: logs(run), PATIENCE)
     assert details(cluster, data)["JobState"] == "COMPLETED", logs(run)
+    assert manifests.load(run.stage("09_tokenizer")).measured["nodes"] == 2
     here = RunDirectory(book / "runs" / "here")
     run_chain(here, "smoke", {}, ["01_archive", "09_tokenizer"])
     assert outputs(run) and outputs(run) == outputs(here)

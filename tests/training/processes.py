@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import torch
 import torch.distributed as dist
 from torch import Tensor
 
@@ -35,12 +36,16 @@ def start_ranks(
     rank writes to `count` what `counting` counted.
     """
     Path(config.run.folder).mkdir(parents=True, exist_ok=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = _free_port()
     ranks = range(config.run.world)
     ends = [end if end_rank in (None, rank) else None for rank in ranks]
     return [_start(_rank, config, rank, port, ends[rank], None if rank else count) for rank in ranks]
+
+
+def start_group(world: int, function: Callable[..., object], *arguments: object) -> list[BaseProcess]:
+    """Call `function(rank, *arguments)` in `world` processes that talk over gloo."""
+    port = _free_port()
+    return [_start(_member, rank, world, port, function, arguments) for rank in range(world)]
 
 
 def finish(processes: list[BaseProcess]) -> list[int | None]:
@@ -109,6 +114,19 @@ def _rank(config: TrainingConfig, rank: int, port: int, end: int | None, count: 
         return
     with ending_at(end, lambda: os.kill(os.getpid(), signal.SIGKILL)):
         train(config)
+
+
+def _member(rank: int, world: int, port: int, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=world)
+    function(rank, *arguments)
+    dist.destroy_process_group()
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def _start(function: Callable[..., object], *arguments: object) -> BaseProcess:

@@ -70,4 +70,4 @@ def test_samples_are_shown_as_they_change() -> None:
     assert "a(80\\|" in shown and "more" not in shown
     assert last_samples(table).count("````text") == 4 and "x = «\nx = 80|\nmore»" in last_samples(table)
     nothing = SAMPLES.empty_table()
-    assert cells(sample_lines(nothing)) == [] and "cut over devices" in last_samples(nothing)
+    assert cells(sample_lines(nothing)) == [] and "`sample_tokens` is 0" in last_samples(nothing)

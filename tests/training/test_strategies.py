@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 
 from sc2lib.training.config import TrainingConfig
 from sc2lib.training.metrics import read_metrics
-from sc2lib.training.run import run
+from sc2lib.training.run import TrainingRun, run
+from sc2lib.training.samples import PROMPTS
 from tests.training.processes import finish, start_ranks
 from tests.training.test_run import results
 
@@ -21,23 +22,33 @@ SIZES = {
     "validation_windows": 7,  # an odd number: one of two processes sees its last window twice
     "validate_every_steps": 25,
     "checkpoint_every_steps": 50,
+    "sample_tokens": 8,
 }
 KILLED = SIZES | {"checkpoint_every_steps": 10}
 WHOLE = {"micro_batch_size": 8}  # one process does not accumulate, which some of the others do
 
 
 def assert_same(one: TrainingConfig, other: TrainingConfig) -> None:
-    """Equal rows, losses within 1e-5, and as good as equal weights."""
+    """Equal rows and samples, losses within 1e-5, and as good as equal weights."""
     a, b = (read_metrics(Path(config.run.folder) / "metrics.csv") for config in (one, other))
     exact = ["step", "tokens", "epoch", "split", "label", "targets", "learning_rate"]
     assert a.select(exact).equals(b.select(exact))
     for name in ("loss", "bits_per_byte", "grad_norm"):
         for x, y in zip(a[name].to_pylist(), b[name].to_pylist(), strict=True):
             assert x == y or x == pytest.approx(y, abs=1e-5)
+    first, second = (samples(config) for config in (one, other))
+    assert [(row["step"], row["before"]) for row in first] == [(row["step"], row["before"]) for row in second]
+    # The same weights write the same. Those after a training differ in the last bits, which may turn a token round.
+    assert first[: len(PROMPTS)] == second[: len(PROMPTS)]
     before, after = (load_file(Path(config.run.folder) / "model" / "model.safetensors") for config in (one, other))
     assert before.keys() == after.keys()
     for name, tensor in before.items():
         assert torch.allclose(tensor, after[name], atol=1e-4), name
+
+
+def samples(config: TrainingConfig) -> list[dict[str, Any]]:
+    """What the model wrote."""
+    return TrainingRun(config).samples().to_pylist()
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +120,18 @@ def test_a_dead_process_ends_the_others_and_the_run_goes_on_bitwise(
     assert finish(start_ranks(config)) == [0, 0]
     assert starts(config) == [21]
     assert results(config) == results(fsdp2)
+    assert samples(config) == samples(fsdp2)  # those of step 25 were written twice
+
+
+@pytest.mark.parametrize("strategy", ["fsdp2", "tp"])
+def test_samples_change_nothing_else(configuration: Make, tmp_path: Path, strategy: str) -> None:
+    few = {"steps": 6, "warmup_steps": 1, "validate_every_steps": 2, "devices": 2, "strategy": strategy}
+    writing = configuration(tmp_path / "writing", sample_tokens=8, **few)
+    silent = configuration(tmp_path / "silent", **few)
+    for config in (writing, silent):
+        assert finish(start_ranks(config)) == [0, 0]
+    assert results(writing) == results(silent)
+    assert len(samples(writing)) == 4 * len(PROMPTS) and not samples(silent)
 
 
 def test_a_checkpoint_goes_on_with_any_processes(configuration: Make, tmp_path: Path, single: TrainingConfig) -> None:

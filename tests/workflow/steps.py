@@ -1,6 +1,7 @@
 """Steps that the tests' own notebooks run; importable by worker processes."""
 
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -12,6 +13,13 @@ from sc2lib.errors import InputError
 def square(table: pa.Table, seconds: float = 0.0) -> pa.Table:
     time.sleep(seconds)
     return pa.table({"n": [n * n for n in table["n"].to_pylist()]})
+
+
+def ray_node(item: int) -> str | None:
+    """The machine of the Ray cluster that this runs on, None outside Ray."""
+    time.sleep(0.2)
+    ray = sys.modules.get("ray")
+    return str(ray.get_runtime_context().get_node_id()) if ray is not None and ray.is_initialized() else None
 
 
 def refuse_odd(table: pa.Table) -> tuple[pa.Table, pa.Table]:

@@ -65,6 +65,14 @@ def test_a_chain_runs_once_then_is_up_to_date(project, run):
     assert problem("03_parity", run) == "was made by other code"
 
 
+def test_what_every_stage_has_reaches_each_without_a_word_in_its_cell(project, run, caplog):
+    """Seed, shards, workers and executor stand in no parameters cell."""
+    assert run_chain(run, "smoke", {"shards": 5, "seed": 3}, select(last="01")) == 1
+    assert manifests.load(run.stage("01_numbers")).params == {"seed": 3, "shards": 5}
+    assert run_chain(run, "smoke", {"shards": 5, "seed": 3}, select(last="01")) == 0
+    assert "unknown parameter" not in caplog.text
+
+
 def test_a_failing_notebook_stops_the_chain_and_names_the_cell(project, run):
     cells = ["value = 3", "raise ValueError('no such value')", *PARITY]
     write_notebook(project / "notebooks", "02_squares", ["01_numbers"], {}, cells)
@@ -212,6 +220,15 @@ def test_a_chapter_that_does_not_listen_is_interrupted_in_the_end(project, run, 
     cells = ["import os, signal, time", "os.kill(os.getppid(), signal.SIGTERM)\ntime.sleep(60)", *PARITY]
     write_notebook(project / "notebooks", "02_squares", ["01_numbers"], {}, cells)
     monkeypatch.setattr(stopping.StopSignals.__init__, "__defaults__", (0.5,))
+    with pytest.raises(StoppedError, match=r"02_squares.*the same command goes on"):
+        run_chain(run, "smoke", {}, select())
+    assert manifests.load(run.stage("01_numbers")) is not None
+
+
+def test_a_signal_that_the_kernel_hears_too_stops_the_chain_all_the_same(project, run):
+    """Slurm's `scancel --full` reaches every process of the job."""
+    both = "import os, signal\nfor process in (os.getppid(), os.getpid()):\n    os.kill(process, signal.SIGTERM)"
+    write_notebook(project / "notebooks", "02_squares", ["01_numbers"], {}, [both, "import time\ntime.sleep(60)"])
     with pytest.raises(StoppedError, match=r"02_squares.*the same command goes on"):
         run_chain(run, "smoke", {}, select())
     assert manifests.load(run.stage("01_numbers")) is not None

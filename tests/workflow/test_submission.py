@@ -7,6 +7,7 @@ import signal as signals
 import subprocess
 from pathlib import Path
 
+import psutil
 import pytest
 
 from sc2lib.cli import main
@@ -25,8 +26,8 @@ def jobs(run: RunDirectory, profile: str, settings: dict, machines: Machines) ->
 
 def command(script: str) -> list[str]:
     """The words of the line that runs the chapters."""
-    (line,) = [line for line in script.splitlines() if line.startswith("sc2 run")]
-    return shlex.split(line.removesuffix(" &"))
+    (line,) = [line for line in script.splitlines() if line.startswith("attend sc2 run")]
+    return shlex.split(line)[1:]
 
 
 @pytest.fixture
@@ -136,28 +137,59 @@ def test_options_of_sbatch_that_would_break_the_chain_are_refused(option, words)
         Machines(nodes=1, options=(option,))
 
 
-@pytest.mark.parametrize("signal", ["USR1", "TERM"])
-@pytest.mark.parametrize(("listens", "status"), [('trap "exit 75" USR1', 75), ("", 128 + signals.SIGUSR1)])
-def test_a_script_that_slurm_warns_passes_it_on_and_goes_back_into_the_queue(run, signal, listens, status, tmp_path):
-    """Slurm's warning before the end of the time, and the signal that begins a preemption; also while sc2 starts."""
-    programs = tmp_path / "bin"
+def start_script(script: str, folder: Path, bodies: dict[str, str]) -> subprocess.Popen[bytes]:
+    """Run a job's script with programs of those bodies; ``scontrol`` writes what it is asked into ``asked``."""
+    programs = folder / "bin"
     programs.mkdir()
-    bodies = {
-        "sc2": f"{listens}; echo ready; for i in $(seq 100); do sleep 0.1; done".lstrip("; "),
-        "scontrol": f'echo "$*" > {tmp_path}/asked',
+    bodies |= {
+        "scontrol": f'echo "$*" > {folder}/asked',
         "sleep": 'case "$1" in 60) ;; *) /bin/sleep "$1";; esac',
     }
     for name, body in bodies.items():
         (programs / name).write_text(f"#!/bin/bash\n{body}\n")
         (programs / name).chmod(0o755)
-    data = jobs(run, "laptop", {}, Machines(nodes=1))[0].script
-    path = tmp_path / "data.sh"
-    path.write_text(data.replace("export OMP", f"export PATH={programs}:$PATH\nexport OMP"))
-    process = subprocess.Popen(["bash", str(path)], env=os.environ | {"SLURM_JOB_ID": "7"}, stdout=subprocess.PIPE)
+    path = folder / "data.sh"
+    path.write_text(script.replace("export OMP", f"export PATH={programs}:$PATH\nexport OMP"))
+    slurm = {"SLURM_JOB_ID": "7", "SLURM_JOB_NUM_NODES": "2", "SLURM_CPUS_ON_NODE": "1", "SLURMD_NODENAME": "node1"}
+    return subprocess.Popen(["bash", str(path)], env=os.environ | slurm, stdout=subprocess.PIPE)
+
+
+@pytest.mark.parametrize("signal", ["USR1", "TERM"])
+@pytest.mark.parametrize(("listens", "status"), [('trap "exit 75" USR1', 75), ("", 128 + signals.SIGUSR1)])
+def test_a_script_that_slurm_warns_passes_it_on_and_goes_back_into_the_queue(run, signal, listens, status, tmp_path):
+    """Slurm's warning before the end of the time, and the signal that begins a preemption; also while sc2 starts."""
+    body = f"{listens}; echo ready; for i in $(seq 100); do sleep 0.1; done".lstrip("; ")
+    process = start_script(jobs(run, "laptop", {}, Machines(nodes=1))[0].script, tmp_path, {"sc2": body})
     assert process.stdout.readline() == b"ready\n"
     process.send_signal(getattr(signals, f"SIG{signal}"))
     assert process.wait(timeout=20) == status
     assert (tmp_path / "asked").read_text() == "requeue 7\n"
+
+
+@pytest.mark.parametrize("signal", ["USR1", "TERM", "INT"])
+@pytest.mark.parametrize("moment", ["address", "wait 1", "wait 2"])
+def test_a_script_that_is_warned_while_ray_starts_goes_back_into_the_queue(run, signal, moment, tmp_path):
+    """While it asks for the address, waits for the head, and waits for the workers; no chapter begins, Ray ends."""
+    alive = tmp_path / "alive"
+    alive.touch()
+    lives = f"echo $$ >> {alive}; exec /bin/sleep 30"
+    there = f"until [ -s {alive} ]; do /bin/sleep 0.05; done; echo ready; exec /bin/sleep 30"
+    held = "echo ready >&2; /bin/sleep 0.5" if moment == "address" else there
+    bodies = {
+        "python": f'case "$*" in *"{moment}"*) {held};; esac\ncase "$*" in *address*) echo 127.0.0.1;; esac',
+        "ray": lives,
+        "srun": lives,
+        "sc2": f"touch {tmp_path}/chapters",
+    }
+    script = jobs(run, "laptop", {}, Machines(nodes=1, data_nodes=2))[0].script
+    process = start_script(script.replace("set -u", "exec 2>&1\nset -u"), tmp_path, bodies)
+    assert process.stdout.readline() == b"ready\n"
+    process.send_signal(getattr(signals, f"SIG{signal}"))
+    assert process.wait(timeout=20) == (75 if moment == "address" else 128 + signals.SIGUSR1)
+    assert (tmp_path / "asked").read_text() == "requeue 7\n" and not (tmp_path / "chapters").exists()
+    left = [process for process in psutil.process_iter() if str(process.pid) in alive.read_text().split()]
+    _, left = psutil.wait_procs(left, timeout=5)
+    assert all(process.status() == psutil.STATUS_ZOMBIE for process in left)
 
 
 @pytest.mark.parametrize("gpus", [0, 4])
@@ -181,6 +213,7 @@ def test_scripts_are_good_shell(run, gpus, tmp_path):
         ({"nodes": 1, "gpus_per_node": -1}, "--gpus-per-node -1 is too small"),
         ({"nodes": 1, "partition": "gpu\n#SBATCH --uid=0"}, "not a name"),
         ({"nodes": 1, "time": "tomorrow"}, "hours:minutes:seconds"),
+        ({"nodes": 1, "time": "3:59"}, "--time 3:59 is 239 s, and Slurm warns .* 180 to 240 s before its end"),
         ({"nodes": 1, "data_nodes": 0}, "--data-nodes 0 is too small"),
         ({"nodes": 1, "data_partition": "a b"}, "--data-partition 'a b' is not a name"),
         ({"nodes": 1, "prelude": Path("/nowhere.sh")}, "--prelude /nowhere.sh is no file"),
@@ -189,6 +222,13 @@ def test_scripts_are_good_shell(run, gpus, tmp_path):
 def test_machines_nobody_has_are_refused(machines, words):
     with pytest.raises(ParameterError, match=words):
         Machines(**machines)
+
+
+def test_a_time_is_read_as_slurm_reads_it():
+    times = {"0": 0, "90": 5400, "4:30": 270, "1:00:05": 3605, "2-3": 183600, "1-0:10": 87000, "0-0:10:00": 600}
+    for time, seconds in times.items():
+        Machines(nodes=1, time=time)
+        assert submission._seconds(time) == seconds
 
 
 def test_a_batch_the_devices_cannot_share_is_refused_before_anything_waits_in_a_queue(run):
