@@ -8,11 +8,12 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING
 
 from sc2lib.errors import RunDirectoryError
+
+if TYPE_CHECKING:  # the command line says its help without PyArrow
+    import pyarrow as pa
 
 ROW_GROUP = 8192  # rows; a reader of one row group holds no more
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -71,14 +72,19 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_parquet(path: Path, table: pa.Table) -> None:
+def write_parquet(path: Path, table: "pa.Table") -> None:
     """Write a Parquet file atomically; the same table gives the same bytes."""
+    import pyarrow.parquet as pq
+
     with atomic(path) as temporary:
         pq.write_table(table, temporary, compression="zstd", row_group_size=ROW_GROUP)
 
 
-def write_parquet_parts(path: Path, parts: Iterable[pa.Table]) -> None:
+def write_parquet_parts(path: Path, parts: "Iterable[pa.Table]") -> None:
     """Write one Parquet file from parts, one at least: the bytes of `write_parquet` of them all, one part in memory."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     tables = iter(parts)
     rest = next(tables)
     with atomic(path) as temporary, pq.ParquetWriter(temporary, rest.schema, compression="zstd") as writer:

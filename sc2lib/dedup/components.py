@@ -20,7 +20,6 @@ from sc2lib import files
 from sc2lib.dedup import arrays
 from sc2lib.dedup.arrays import read_table, write_table
 from sc2lib.dedup.exchange import Step
-from sc2lib.dedup.kernels import unite
 from sc2lib.dedup.shingles import Offsets
 from sc2lib.dedup.sorting import part_paths, sort_parts
 
@@ -54,6 +53,8 @@ def connect(step: Step, work: Path, forests: Sequence[Path]) -> list[Path]:
 
 def forest_of(left: Offsets, right: Offsets) -> tuple[Offsets, Offsets]:
     """(rows, roots) of the trees that links make: every linked row that is not its tree's first, and that first row."""
+    from sc2lib.dedup.kernels import unite
+
     rows, places = np.unique(np.concatenate([left, right]), return_inverse=True)
     first = np.arange(len(rows))
     unite(*np.split(places, 2), first)

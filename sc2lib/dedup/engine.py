@@ -26,13 +26,12 @@ from sc2lib.dedup.layout import Layout
 from sc2lib.dedup.leaders import PAIR_ORDER, PAIRS, resolve_group
 from sc2lib.dedup.members import export_members, move_members
 from sc2lib.dedup.near_duplicates import CLUSTERS
-from sc2lib.dedup.options import DedupOptions
+from sc2lib.dedup.options import BINS, DedupOptions
 from sc2lib.dedup.pieces import Piece
 from sc2lib.dedup.removals import sort_removals
 from sc2lib.dedup.shingles import Offsets
 from sc2lib.dedup.sketches import sketch_piece
 from sc2lib.dedup.sorting import sort_parts
-from sc2lib.dedup.walk import BINS
 
 Mapper = Callable[[Callable[[Any], Any], Sequence[Any], str], Any]
 

@@ -13,12 +13,11 @@ from sc2lib.dedup.arrays import write_table
 from sc2lib.dedup.candidates import Floats
 from sc2lib.dedup.clusters import keeper_order
 from sc2lib.dedup.exchange import Source
-from sc2lib.dedup.kernels import common
 from sc2lib.dedup.layout import Layout
 from sc2lib.dedup.members import Members, group_members
+from sc2lib.dedup.options import BINS
 from sc2lib.dedup.shingles import Hashes, Offsets
 from sc2lib.dedup.sketches import keys_of_bands
-from sc2lib.dedup.walk import BINS, walk
 
 # What a further file costs in a family of thousands that share a template and stay. MET is no less than ENUMERATED of
 # the join: larger buckets lie in one family, so what is met does not depend on the cut.
@@ -153,6 +152,8 @@ def compiled_walk(
     members: Members, rank: Offsets, threshold: float, floor: int, met: int = MET, compared: int = COMPARED
 ) -> Decision:
     """What `by_leader` decides, comparison for comparison."""
+    from sc2lib.dedup.walk import walk
+
     keys = keys_of_bands(members.keys)
     distinct, buckets = np.unique(keys, return_inverse=True)
     material = (members.sets.hashes, members.sets.offsets, members.agreement, buckets.reshape(keys.shape))
@@ -175,5 +176,7 @@ def by_component(members: Members, rank: Offsets, threshold: float) -> Decision:
 
 def exact_jaccard(a: Hashes, b: Hashes) -> float:
     """Jaccard similarity of two sorted sets of hashes, one merge."""
+    from sc2lib.dedup.kernels import common
+
     shared = common(a, b)
     return shared / max(len(a) + len(b) - shared, 1)

@@ -8,6 +8,7 @@ from sc2lib.errors import ParameterError
 
 MODES = ("verified", "components", "paper")
 SCOPES = ("language", "all")
+BINS = 50  # of the histogram of similarities, from 0 to 1
 DEVIATIONS = 5.0  # a pair at the threshold falls below the agreement floor once in three million times
 
 

@@ -9,8 +9,8 @@ import numba
 import numpy as np
 
 from sc2lib.dedup.kernels import I64, SKETCHES, U64, common, compiled
+from sc2lib.dedup.options import BINS
 
-BINS = 50  # of the histogram of similarities, from 0 to 1
 BUCKETS = numba.types.Array(numba.types.int64, 2, "C", readonly=True)
 FOUND = numba.types.Tuple(
     (

@@ -41,8 +41,9 @@ class LocalExecutor:
         self._held: ProcessPoolExecutor | None = None
 
     def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-        """See `Executor.map`. Costs about a second to start the processes, unless they are held."""
-        if self.workers == 1 or len(items) <= 1:
+        """See `Executor.map`. Costs about a second to start the processes, unless they are held; then a single item
+        is theirs too, who have imported what it needs."""
+        if self.workers == 1 or (len(items) <= 1 and self._held is None):
             for index, item in enumerate(items):
                 yield index, function(item)
             return

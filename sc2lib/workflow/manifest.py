@@ -14,9 +14,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow.parquet as pq
-
 from sc2lib import __version__
 from sc2lib.errors import RunDirectoryError
 from sc2lib.files import sha256, write_text
@@ -96,6 +93,8 @@ def load(folder: Path) -> Manifest | None:
 
 def describe(folder: Path, exclude: tuple[str, ...]) -> dict[str, list[dict[str, Any]]]:
     """Every file below `folder` by output name (the first part of its path): path, bytes, sha256, rows."""
+    from pyarrow.parquet import read_metadata
+
     outputs: dict[str, list[dict[str, Any]]] = {}
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
@@ -107,7 +106,7 @@ def describe(folder: Path, exclude: tuple[str, ...]) -> dict[str, list[dict[str,
             "sha256": sha256(path),
         }
         if path.suffix == ".parquet":
-            entry["rows"] = pq.read_metadata(path).num_rows
+            entry["rows"] = read_metadata(path).num_rows
         outputs.setdefault(relative.parts[0], []).append(entry)
     return outputs
 
@@ -118,9 +117,7 @@ def plain(value: Any) -> Any:
         return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [plain(entry) for entry in value]
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
+    if hasattr(value, "tolist"):  # a scalar or an array of NumPy
         return value.tolist()
     if isinstance(value, Path):
         return str(value)

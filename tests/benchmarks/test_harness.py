@@ -85,6 +85,14 @@ def test_the_summary_says_who_wins(naps: tuple[Path, list[Row]]) -> None:
     assert "sleeping" not in summary(naps[0], ["others"])
 
 
+def test_a_peer_that_fails_once_is_tried_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    once = f"from pathlib import Path; p = Path({str(tmp_path / 'been')!r}); p.exists() or (p.touch(), exit(3))"
+    commands = {"ours": [sys.executable, "-c", "pass"], "peer": [sys.executable, "-c", once]}
+    rows = compare("crashes", "18", "starts", "starts", 1, commands, repeats=1, folder=tmp_path)
+    assert [row["contender"] for row in rows] == ["ours", "peer"]
+    assert "peer failed and is tried again" in capsys.readouterr().out
+
+
 def test_a_peer_without_its_python_is_left_out_aloud(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
