@@ -94,8 +94,8 @@ def _dedup(options: argparse.Namespace) -> int:
     from sc2lib.workflow.executors import start_ahead
 
     if options.executor == "local":
-        start_ahead(["sc2lib.dedup.tool", "sc2lib.dedup.walk", "pandas"], options.workers)
-        import pandas  # noqa: F401 - every pa.array asks for it; here it costs nothing, since the workers are not there yet
+        start_ahead(["sc2lib.dedup.quick_start", "sc2lib.dedup.tool", "sc2lib.dedup.walk"], options.workers)
+        import pandas  # noqa: F401 - PyArrow asks for it at its first array; here it costs nothing, the workers start
     from sc2lib.dedup.band_shape import PAPER, band_shape
     from sc2lib.dedup.options import DedupOptions
     from sc2lib.dedup.tool import Request, run
