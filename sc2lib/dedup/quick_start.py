@@ -27,11 +27,11 @@ class Absent:
 def absent(module: str) -> Iterator[None]:
     """Let a first import of `module` fail."""
     finder = Absent(module)
-    sys.meta_path.insert(0, finder)  # type: ignore[arg-type]
+    sys.meta_path.insert(0, finder)
     try:
         yield
     finally:
-        sys.meta_path.remove(finder)  # type: ignore[arg-type]
+        sys.meta_path.remove(finder)
 
 
 with absent("pandas"):
