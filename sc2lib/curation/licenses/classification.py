@@ -83,7 +83,7 @@ def licenses_of_file(path: str, text: str, matches: Iterable[Match]) -> list[str
     word or two. A heading "License" with such a reservation below it is UNKNOWN_REFERENCE in any file, too.
     """
     found = {match.license for match in matches}
-    if not found and _is_proper(path) and not A_PATH.fullmatch(text):
+    if not found and promises_license(path) and not A_PATH.fullmatch(text):
         if len(text) < LONGEST_POINTER and POINTER.search(text):
             found.add(UNKNOWN_REFERENCE)
         elif len(words(text)) >= FEWEST_WORDS or len(FOREIGN_LETTER.findall(text)) >= FEWEST_FOREIGN_LETTERS:
@@ -95,7 +95,8 @@ def licenses_of_file(path: str, text: str, matches: Iterable[Match]) -> list[str
     return sorted(found)
 
 
-def _is_proper(path: str) -> bool:
+def promises_license(path: str) -> bool:
+    """Whether the name of a file says that it holds a licence and nothing else."""
     name = posixpath.basename(path)
     return LICENSE_PROPER.fullmatch(name) is not None and language_by_name(name) in PROSE
 

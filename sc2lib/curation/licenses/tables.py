@@ -16,15 +16,19 @@ from sc2lib.columns import contents_of, replace_columns
 from sc2lib.curation.languages import label_languages
 from sc2lib.curation.licenses.classification import (
     NON_PERMISSIVE_TYPE,
+    UNKNOWN,
     base_path,
     find_licenses,
     is_license_file,
     license_type,
     licenses_of_file,
+    promises_license,
     propagate,
 )
 from sc2lib.curation.licenses.names import NOASSERTION
 from sc2lib.curation.licenses.texts import Match
+
+UNREAD = ("too_large", "undecodable")  # reasons of chapter 01
 
 # One row per licence file of a repository, duplicates included.
 LICENSE_FILES = pa.schema(
@@ -54,7 +58,10 @@ BASE_PATHS = pa.schema([("repo_name", pa.string()), ("base_path", pa.string()), 
 def find_license_files(
     files: pa.Table, removed: pa.Table, contents: pa.Table, *, similarity: float
 ) -> tuple[pa.Table, pa.Table]:
-    """LICENSE_FILES and LICENSE_MATCHES of one shard: `files`, `contents`, and `removed` for its exact duplicates."""
+    """LICENSE_FILES and LICENSE_MATCHES of one shard: `files`, `contents`, and `removed` for its exact duplicates.
+
+    A file whose name promises a licence, and which chapter 01 could not read, counts as a licence that nobody knows.
+    """
     duplicates = removed.filter(pc.equal(removed["reason"], "exact_duplicate"))
     columns = ["blob_id", "repo_name", "path"]
     listed = pa.concat_tables([files.select(columns), duplicates.select(columns)])
@@ -72,7 +79,21 @@ def find_license_files(
     base_paths = [base_path(path) for path in listed["path"].to_pylist()]
     rows = [{"blob_id": blob, **asdict(match)} for blob, found in matches.items() for match in found]
     license_files = pa.table([*listed.columns, base_paths, licenses], schema=LICENSE_FILES)
+    license_files = pa.concat_tables([license_files, _unread(removed)])
     return license_files, pa.Table.from_pylist(rows, schema=LICENSE_MATCHES)
+
+
+def _unread(removed: pa.Table) -> pa.Table:
+    """LICENSE_FILES of the removed rows, duplicates included, whose name promises a licence and which were not read."""
+    unread = removed.filter(pc.is_in(removed["reason"], pa.array(UNREAD)))["blob_id"].combine_chunks()
+    rows = removed.filter(pc.is_in(removed["blob_id"], unread)).select(["blob_id", "repo_name", "path"]).to_pylist()
+    found = [
+        row | {"base_path": base_path(row["path"]), "licenses": [UNKNOWN]}
+        for row in rows
+        if promises_license(row["path"])
+    ]
+    found.sort(key=lambda row: (row["blob_id"], row["repo_name"], row["path"]))
+    return pa.Table.from_pylist(found, schema=LICENSE_FILES)
 
 
 def gather_base_paths(license_files: pa.Table) -> pa.Table:

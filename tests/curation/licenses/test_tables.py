@@ -64,6 +64,21 @@ def test_only_exact_duplicates_are_read_from_the_removed() -> None:
     assert found["repo_name"].to_pylist() == ["one"]
 
 
+def test_a_license_too_large_to_read_is_no_permission() -> None:
+    files, removed, contents = archive([("b1", "one", "/sub/a.py", "x"), ("b2", "two", "/a.py", "y")])
+    rows = [
+        {"blob_id": "b8", "repo_name": "one", "path": "/sub/LICENSE", "reason": "too_large"},
+        {"blob_id": "b8", "repo_name": "three", "path": "/COPYING", "reason": "exact_duplicate"},
+        {"blob_id": "b9", "repo_name": "two", "path": "/README.md", "reason": "too_large"},
+    ]
+    removed = pa.concat_tables([removed, pa.Table.from_pylist(rows, tables.REMOVED)])
+    found, _ = find_license_files(files, removed, contents, similarity=0.85)
+    assert found.schema == LICENSE_FILES
+    assert found["repo_name"].to_pylist() == ["one", "three"]
+    types = assign_licenses(files, gather_base_paths(found))["license_type"].to_pylist()
+    assert types == ["non_permissive", "no_license"]
+
+
 def test_one_repository_does_not_lend_its_license_to_another() -> None:
     files, removed, contents = archive(
         [
