@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,11 @@ class Write(Callback):
         if not config.run.sample_tokens or not (cut or trainer.is_global_zero):
             return
         agree = agreed if cut else None
-        texts = written(pl_module.model, pl_module.tokenizer, config.run.sample_tokens, config.data.seed, agree=agree)
+        # Matrices that come in bf16 want their inputs cast, as in training; others write in fp32.
+        with trainer.precision_plugin.forward_context() if config.run.gather_bf16 else nullcontext():
+            texts = written(
+                pl_module.model, pl_module.tokenizer, config.run.sample_tokens, config.data.seed, agree=agree
+            )
         if trainer.is_global_zero:
             now = {"step": trainer.global_step, "tokens": progress_of(pl_module, trainer.global_step)["tokens"]}
             self.file.append([now | vars(one) | {"text": text} for one, text in zip(PROMPTS, texts, strict=True)])
