@@ -11,7 +11,6 @@ its hash.
 
 import json
 import multiprocessing
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -48,21 +47,21 @@ def main(corpus: Path, repeats: int) -> None:
 
 
 def measure(stage: str, corpus: Path, repeats: int) -> list[Row]:
-    """One row per sample of one stage, in this process."""
+    """One row per sample of one stage, in this process; the least of several calls, as what disturbs one only adds."""
     work, tables = STAGES[stage]
     pa.set_cpu_count(1)  # threads of Arrow that wait for each other cost processor time, most in small reads
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         least = sample(corpus, tables, folder / "least", None)
         work(sample(corpus, tables, folder / "first", SHARES[0]), folder / "warm")
-        fixed = statistics.median(processor_time(work, least, folder / f"fixed-{number}") for number in range(5))
+        fixed = min(processor_time(work, least, folder / f"fixed-{number}") for number in range(5))
         rows = []
         for share in SHARES:
             shards = sample(corpus, tables, folder / str(share), share)
             calls = repeats if share == 1 else max(repeats, 5)  # the small ones are short and hence uncertain
             times = [processor_time(work, shards, folder / f"out-{share}-{number}") for number in range(calls)]
             listed = pa.concat_tables([pq.read_table(path, columns=["length_bytes"]) for path in shards["files"]])
-            size, seconds = pc.sum(listed["length_bytes"]).as_py(), max(statistics.median(times) - fixed, 0.0)
+            size, seconds = pc.sum(listed["length_bytes"]).as_py(), max(min(times) - fixed, 0.0)
             row = {"stage": stage, "share": share, "files": listed.num_rows, "bytes": size, "fixed_seconds": fixed}
             rows.append(row | {"seconds": seconds, "rate": size / max(seconds, 1e-9) / 1e6})
     return rows
