@@ -16,6 +16,8 @@ from sc2lib.scaling.sharded import fake_cluster, fused_attention, sharded
 from sc2lib.training.parallel import deferred_gradient_sync
 from sc2lib.workflow import profiles
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*returned a view tensor")  # which a block adds out of place
+
 SMALL = ModelConfig(
     vocab_size=512,
     hidden_size=64,
