@@ -25,7 +25,8 @@ from sc2lib.model.transformer import Block, Starcoder2, rotate
 MOST_BYTES = 2 * 10**9
 FEWEST_TOKENS = 8
 # Multiply-adds of a step of all rows, below which threads wait for each other longer than they compute.
-SHARED_WORK = 100_000_000
+SHARED_WORK = 20_000_000
+LARGE = 1 << 18  # elements of a matrix
 
 
 def decoder(model: Starcoder2, rows: int, new_tokens: int) -> "PackedModel | PlainModel":
@@ -51,9 +52,9 @@ def decoder(model: Starcoder2, rows: int, new_tokens: int) -> "PackedModel | Pla
 def fitting_threads(model: Starcoder2, rows: int) -> Iterator[None]:
     """One CPU thread where a step of decoding is little work, all of them where it is much.
 
-    At every product the threads wait for each other. On two idle cores the second is worth nothing for 26 million
-    parameters and one row, and half as much again for 16 rows. On two busy cores it cost: two threads took four times
-    as long as one (4 million parameters, 82 rows).
+    At every product the threads wait for each other. On two idle cores the second is worth a quarter for 26 million
+    parameters and one row, half as much again for 16 rows, and next to nothing for 2 million and one. On two busy cores
+    it cost: two threads took four times as long as one (4 million parameters, 82 rows).
     """
     before = torch.get_num_threads()
     if rows * sum(parameter.numel() for parameter in model.parameters()) < SHARED_WORK:
@@ -65,29 +66,39 @@ def fitting_threads(model: Starcoder2, rows: int) -> Iterator[None]:
 
 
 class Linear:
-    """``x @ weight.T + bias``, then GELU or a sum if asked for, with the weight laid out for `rows` rows."""
+    """``x @ weight.T + bias``, then GELU if asked for, with the weight laid out for `rows` rows, x_BI to x_BO.
+
+    One row in fp32 is a product of matrix and vector, which oneDNN leaves to BLAS and BLAS to one thread. A small
+    matrix goes there at once, by columns where it is wide, which are read faster. For a large one oneDNN takes less
+    time for two rows than BLAS for one: 0.7 of it on one thread, 0.4 on two. So the row goes through twice.
+    """
 
     def __init__(self, weight: Tensor, bias: Tensor | None, rows: int) -> None:
         self.bias = bias
-        # One row in fp32 is a product of matrix and vector, which oneDNN leaves to BLAS: that reads a wide matrix
-        # twice as fast by columns.
-        self.vector = rows == 1 and weight.dtype == torch.float32
+        alone = rows == 1 and weight.dtype == torch.float32
+        self.vector = alone and weight.numel() < LARGE
+        self.rows = 2 if alone else 1  # the fewest that go through
         if self.vector:
             wide = weight.shape[0] > weight.shape[1]
             self.weight = weight.t().contiguous().t() if wide else weight
         else:
-            self.weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), rows)
+            self.weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), max(rows, self.rows))
 
     def __call__(self, x: Tensor) -> Tensor:
         if self.vector:
             return F.linear(x, self.weight, self.bias)
-        return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
+        return self._product(x, "none", "")
 
     def gelu(self, x: Tensor) -> Tensor:
         """Followed by GELU in its tanh form."""
         if self.vector:
             return F.gelu(F.linear(x, self.weight, self.bias), approximate="tanh")
-        return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "gelu", [], "tanh")
+        return self._product(x, "gelu", "tanh")
+
+    def _product(self, x: Tensor, then: str, form: str) -> Tensor:
+        rows = x.expand(self.rows, -1) if len(x) < self.rows else x
+        result: Tensor = torch.ops.mkldnn._linear_pointwise(rows, self.weight, self.bias, then, [], form)
+        return result[: len(x)]
 
 
 class PackedBlock:

@@ -28,7 +28,9 @@ def logits_of(kind, tokens_BT, model):
     ids=["grouped", "one key head each, no bias", "one key head, untied"],
 )
 @pytest.mark.parametrize("window", [None, 4])
-def test_packed_weights_give_the_logits_of_the_model(small, build, changes, rows, dtype, window):
+@pytest.mark.parametrize("large", [1, decoding.LARGE], ids=["one row twice", "one row as it is"])
+def test_packed_weights_give_the_logits_of_the_model(small, build, changes, rows, dtype, window, large, monkeypatch):
+    monkeypatch.setattr(decoding, "LARGE", large)
     model = build(small.replace(sliding_window=window, **changes)).to(dtype)
     tokens_BT = torch.randint(0, model.config.vocab_size, (rows, 12), generator=torch.Generator().manual_seed(1))
     plain, packed = (logits_of(kind, tokens_BT, model) for kind in (PlainModel(model), PackedModel(model, rows)))
