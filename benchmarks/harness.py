@@ -111,14 +111,14 @@ def save_quality(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _attempt(contender: str, work: Contender, tries: int) -> tuple[float, int]:
-    for left in reversed(range(tries)):
+    while True:
         try:
             return _measure(contender, work)
         except RuntimeError as error:
-            if not left:
+            tries -= 1
+            if not tries:
                 raise
             print(f"{contender} failed and is tried again: {error}", flush=True)
-    raise AssertionError("tries is at least 1")
 
 
 def _measure(contender: str, work: Contender) -> tuple[float, int]:

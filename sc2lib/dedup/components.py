@@ -3,8 +3,8 @@
 Few links are connected at once. Many are connected round by round, and nobody holds them all: the alternating
 algorithm of Kiveris et al. (Connected Components in MapReduce and Beyond, 2014), in which each file looks at its own
 links only. A round ties the larger neighbours of a file to its smallest (large star), then the smaller ones and itself
-(small star), until what was a chain is a star: some log² n rounds for n files at most, 17 for a random graph of 11
-million. A round writes the links twice, at 16 bytes each, and a worker holds some `sorting.PART_ROWS` of them.
+(small star), until what was a chain is a star: 17 rounds for a random graph of 11 million. A round writes the links
+twice, at 16 bytes each, and a worker holds some `sorting.PART_ROWS` of them.
 """
 
 import itertools
