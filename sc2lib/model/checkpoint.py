@@ -1,6 +1,7 @@
 """Weights on disk in Hugging Face's layout: `config.json` beside one or several safetensors files."""
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -45,12 +46,13 @@ def save(model: nn.Module, config: ModelConfig, folder: Path, max_shard_bytes: i
     texts = {CONFIG: values} | ({INDEX: index} if len(shards) > 1 else {})
     with ExitStack() as stack:  # renames in reverse: the weights, then what names them
         for file, content in texts.items():
-            temporary = stack.enter_context(atomic(folder / file))
-            temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+            text = stack.enter_context(atomic(folder / file))
+            text.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         for file, names in shards.items():
             temporary = stack.enter_context(atomic(folder / file))
             held = {name: tensors[name].detach().contiguous().cpu() for name in names}
             save_file(held, temporary, metadata={"format": "pt"})
+            shutil.copymode(text, temporary)  # safetensors lets only the owner read
     for old in folder.glob("model*.safetensors*"):
         if old.name not in {*shards, *texts}:
             old.unlink()

@@ -29,6 +29,7 @@ from lightning.pytorch.plugins.environments import ClusterEnvironment, Lightning
 
 from sc2lib.errors import ParameterError, RunDirectoryError, Sc2Error, StoppedError, UnsupportedError
 from sc2lib.files import atomic
+from sc2lib.tokenizer.huggingface import export
 from sc2lib.training import machine
 from sc2lib.training.callbacks import EndOfStep, Record, Report, Speed, Validate, progress_label
 from sc2lib.training.checkpoints import Checkpoints, SaveCheckpoint
@@ -85,7 +86,7 @@ class TrainingRun:
     def export(self, path: Path) -> None:
         """Copy the weights and the tokenizer into a folder that transformers and the later stages read."""
         shutil.copytree(self.model, path)
-        shutil.copyfile(self.config.data.tokenizer, path / "tokenizer.json")
+        export(Path(self.config.data.tokenizer), path, self.config.model.max_position_embeddings)
 
     def export_metrics(self, path: Path) -> None:
         """Write the METRICS table as Parquet."""

@@ -37,6 +37,12 @@ def test_round_trip_and_equal_bytes(saved, tmp_path_factory):
     assert Starcoder2.from_pretrained(folder, dtype=torch.bfloat16).output_weight_VE.dtype == torch.bfloat16
 
 
+def test_who_may_read_the_configuration_may_read_the_weights(saved):
+    (saved[1] / "umask").touch()
+    modes = {path.stat().st_mode for path in saved[1].iterdir()}
+    assert len(modes) == 1
+
+
 def test_a_loaded_model_trains(saved):
     model = Starcoder2.from_pretrained(saved[1])
     model.loss(torch.tensor([[1, 2]]), torch.tensor([[2, 3]])).backward()
