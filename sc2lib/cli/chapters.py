@@ -8,6 +8,8 @@ from sc2lib.cli.shared import OK, Verbs, complain, run_options, say, settings, v
 from sc2lib.errors import RunDirectoryError
 from sc2lib.workflow.project import root
 
+TRAINING, LONG_CONTEXT = "12_pretraining", "13_long_context"
+
 
 def add(commands: Verbs) -> None:
     """Declare the verbs."""
@@ -77,6 +79,8 @@ def add(commands: Verbs) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from sc2lib.training.stages import check_stages
+    from sc2lib.workflow import profiles
     from sc2lib.workflow.runner import run_chain, select
 
     run, profile = where(options)
@@ -84,6 +88,8 @@ def _run(options: argparse.Namespace) -> int:
     if options.executor:
         overrides["executor"] = options.executor
     stages = select(options.first, options.last, options.only, options.needed_by)
+    if TRAINING in stages:  # refused now, and not after the chapters before
+        check_stages(profiles.load(profile, overrides), both=LONG_CONTEXT in stages)
     started = time.perf_counter()
     ran = run_chain(run, profile, overrides, stages, options.force, say=say)
     say(f"{ran} of {len(stages)} chapters ran in {time.perf_counter() - started:.0f} s; the run is in {run.path}")

@@ -93,13 +93,15 @@ def second_stage(
 # docs: end-second-stage
 
 
-def check_stages(knobs: Mapping[str, Any]) -> None:
-    """Build both trainings on folders that are not there; raise ParameterError for what chapters 12 and 13 refuse."""
+def check_stages(knobs: Mapping[str, Any], both: bool = True) -> None:
+    """Build both trainings, or the first, on folders that are not there; raise ParameterError for what chapters 12 and
+    13 refuse."""
     nowhere, chapter = Path("nowhere"), "12"
     try:
         first = first_stage(knobs, nowhere, nowhere)
         chapter = "13"
-        second_stage(knobs, first.model, nowhere, nowhere, nowhere)
+        if both:
+            second_stage(knobs, first.model, nowhere, nowhere, nowhere)
     except ParameterError as error:
         raise ParameterError(f"chapter {chapter} would refuse these settings: {error}") from error
 

@@ -97,6 +97,10 @@ class RunDirectory:
             json.dumps({"stage": stage, "label": label, "done": done, "total": total}),
         )
 
+    def forget_progress(self) -> None:
+        """Before a stage starts: what is left of another one says nothing about it."""
+        (self.path / ".progress.json").unlink(missing_ok=True)
+
     def manifests(self) -> dict[str, Manifest]:
         """Manifests of the finished stages, in order."""
         found = {path.name: load(path) for path in sorted(self.path.glob("[0-9][0-9]_*"))}

@@ -158,6 +158,7 @@ def _execute(
     target = run.notebook(notebook.stage)
     target.parent.mkdir(parents=True, exist_ok=True)
     output = target.with_name(f".tmp-{target.name}")
+    run.forget_progress()
     watcher = Watcher(run, title, say)
     os.environ["SC2_RUNNER"] = "1"
     # Threads that spin while they wait take the cores from each other as soon as the machine does anything else.

@@ -306,8 +306,11 @@ class Stage:
             self.folder.rename(waiting)
             if _key_of(aside) == key:
                 aside.rename(self.folder)
-            files.remove(aside)
-            waiting.rename(aside)
+            if all(path.name == "stage.json" for path in waiting.iterdir()):  # a try that made nothing
+                files.remove(waiting)
+            else:
+                files.remove(aside)
+                waiting.rename(aside)
         self.folder.mkdir(parents=True, exist_ok=True)
         files.clear_temporary(self.folder)
         files.write_text(self.folder / "stage.json", json.dumps({"key": key}) + "\n")

@@ -130,6 +130,15 @@ def test_scratch_is_not_hashed(stage):
     assert set(stage.finish().outputs) == {"files"}
 
 
+def test_tries_that_made_nothing_cost_nothing(stage, run):
+    """Parameters that the chapter then refuses, twice, and back."""
+    write_numbers(stage)
+    made = stage.finish()
+    for seed in (2, 3, 1234):
+        Stage.open("01_numbers", run_dir=run.path, seed=seed).close()
+    assert load(stage.folder) == made and stage.read("files").num_rows == 5
+
+
 def test_what_lasts_outlives_every_change(project, run):
     """A stage's folder is set aside at a change and gone after the next; a training of weeks must not be."""
     for seed in (1, 2, 3):
