@@ -29,8 +29,8 @@ def test_settings_are_read_in_the_knobs_type():
         (["run", "--only", "99"], "no stage '99'"),
         (["run", "--set", "shards=0"], "out of range"),
         (["run", "--set", "num_attention_heads=5"], "chapter 12 would refuse these settings: hidden_size 128 does not"),
-        (["run", "--only", "12", "--set", "devices=3"], "cannot be dealt out to 3 process(es) in micro-batches of 4; take a multiple of 12"),
-        (["run", "--set", "sliding_window=4096"], "chapter 13 would refuse these settings: sliding_window must be a whole number in 1..2048"),
+        (["run", "--only", "12", "--set", "devices=3"], "take a multiple of 12"),
+        (["run", "--set", "sliding_window=4096"], "chapter 13 would refuse these settings: sliding_window"),
     ],
 )
 def test_wrong_parameters_exit_with_2_and_say_what_is_right(arguments, words, capsys, tmp_path):

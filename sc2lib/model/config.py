@@ -1,6 +1,7 @@
 """The shape of a StarCoder2 model, and what follows from it alone: parameters, FLOPs and bytes."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -104,8 +105,9 @@ class ModelConfig:
         if self.initializer_range is None:
             object.__setattr__(self, "initializer_range", hidden**-0.5)
         for name in ("rope_theta", "norm_epsilon", "initializer_range"):
-            if not getattr(self, name) > 0:
-                raise ParameterError(f"{name} must be positive, not {getattr(self, name)!r}")
+            value = getattr(self, name)
+            if not (isinstance(value, int | float) and 0 < value < math.inf):
+                raise ParameterError(f"{name} must be a positive number, not {value!r}")
 
     # --- derived shapes
 
@@ -310,7 +312,8 @@ class ModelConfig:
             raise InputError(f"{where}: RoPE type {kind!r} is not supported, only 'default'")
         known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
         known.setdefault("initializer_range", 0.018042)
-        known["rope_theta"] = float(rope.get("rope_theta", values.get("rope_theta", 10000.0)))
+        theta = rope.get("rope_theta", values.get("rope_theta", 10000.0))
+        known["rope_theta"] = float(theta) if isinstance(theta, int) else theta
         try:
             config = cls(**known)
         except ParameterError as error:

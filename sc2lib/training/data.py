@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
+import lightning.pytorch as lightning
 import numpy as np
 import torch
 from torch import Tensor
@@ -20,8 +21,10 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from sc2lib.corpus.fim import PAD, FimRates, fim
 from sc2lib.errors import InputError, ParameterError
 from sc2lib.tokenizer.encoding import Tokenizer
+from sc2lib.training.config import DataConfig
 from sc2lib.training.permutation import Permutation
 from sc2lib.training.skips import Skips
+from sc2lib.training.strategies import share
 
 IGNORED = -100  # the target that no loss counts (PyTorch's convention)
 
@@ -114,6 +117,20 @@ class MicroBatches(Sampler[list[int]]):
             for part in range(self.parts):
                 start = step * self.batch_size + (part * self.world + self.rank) * self.size
                 yield [self.skips.sample(position) for position in range(start, start + self.size)]
+
+
+class TrainingData(lightning.LightningDataModule):
+    """Hands Lightning the batches from the step that comes next; it asks after it has restored a checkpoint."""
+
+    def __init__(self, samples: TrainingSamples, config: DataConfig) -> None:
+        super().__init__()
+        self.samples, self.config = samples, config
+
+    def train_dataloader(self) -> DataLoader:
+        assert self.trainer is not None
+        sizes = (self.config.batch_size, self.config.micro_batch_size)
+        batches = MicroBatches(*sizes, self.trainer.global_step, *share(self.trainer), self.config.skips)
+        return training_loader(self.samples, batches, self.config.loader_workers)
         # docs: end-sampler
 
 

@@ -1,4 +1,4 @@
-"""The model as Lightning trains it: one micro-batch forward, the clip, the optimizer, the loader of the next step."""
+"""The model as Lightning trains it: one micro-batch forward, the clip, the optimizer."""
 
 from pathlib import Path
 from typing import Any
@@ -6,19 +6,17 @@ from typing import Any
 import lightning.pytorch as lightning
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from sc2lib.errors import ParameterError
 from sc2lib.model.attention import documents_of
 from sc2lib.model.transformer import Starcoder2
 from sc2lib.tokenizer.encoding import Tokenizer
 from sc2lib.training.config import TrainingConfig
-from sc2lib.training.data import IGNORED, MicroBatches, TokenWindows, TrainingSamples, training_loader
+from sc2lib.training.data import IGNORED, TokenWindows, TrainingSamples
 from sc2lib.training.optimizer import adamw
 from sc2lib.training.parallel import clip_gradients, parallelise, scatter
 from sc2lib.training.positions import reshaped
 from sc2lib.training.recomputation import recompute_blocks
-from sc2lib.training.strategies import share
 
 
 def initial_model(config: TrainingConfig) -> Starcoder2:
@@ -100,13 +98,6 @@ class Pretraining(lightning.LightningModule):
             optimizer, lambda step: config.learning_rate_at(step) / config.learning_rate
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
-
-    def train_dataloader(self) -> DataLoader:
-        """Batches from the step that comes next; Lightning asks after it has restored a checkpoint."""
-        data = self.config.data
-        sizes = (data.batch_size, data.micro_batch_size)
-        batches = MicroBatches(*sizes, self.trainer.global_step, *share(self.trainer), data.skips)
-        return training_loader(self.samples, batches, data.loader_workers)
         # docs: end-step
 
     def on_fit_start(self) -> None:

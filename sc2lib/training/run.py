@@ -34,7 +34,7 @@ from sc2lib.training import machine
 from sc2lib.training.callbacks import EndOfStep, Record, Report, Speed, Validate, progress_label
 from sc2lib.training.checkpoints import Checkpoints, SaveCheckpoint
 from sc2lib.training.config import RunConfig, TrainingConfig
-from sc2lib.training.data import accumulation
+from sc2lib.training.data import TrainingData, accumulation
 from sc2lib.training.failures import FAILED, reason
 from sc2lib.training.lineage import Lineage, set_aside
 from sc2lib.training.metrics import MetricsFile, read_metrics, write_metrics
@@ -188,7 +188,7 @@ def train(config: TrainingConfig, report: Report | None = None) -> None:
         last = checkpoints.newest()
         try:
             with stop:
-                trainer.fit(module, ckpt_path=last)
+                trainer.fit(module, TrainingData(module.samples, config.data), ckpt_path=last)
         finally:
             writer.abandon()
         whole = gather(module.model)

@@ -87,6 +87,7 @@ def test_readings_depart_where_the_sheet_says():
         ({"sliding_window": 129}, r"1\.\.128"),
         ({"vocab_size": 0}, "vocab_size"),
         ({"rope_theta": -1.0}, "rope_theta"),
+        ({"rope_theta": "1e4"}, "rope_theta must be a positive number, not '1e4'"),
         ({"hiden_size": 64}, "unknown field hiden_size"),
     ],
 )
