@@ -174,6 +174,6 @@ STAGES: dict[str, tuple[Callable[[Shards, Path], None], tuple[str, ...]]] = {
     "05_redaction_and_malware": (redaction_and_malware, ("04_near_deduplication/files", "01_archive/contents")),
     "06_decontamination": (
         decontamination,
-        ("05_redaction_and_malware/files", "05_redaction_and_malware/contents"),
+        ("05_redaction_and_malware/files", "01_archive/contents"),
     ),
 }
