@@ -1,18 +1,19 @@
-"""Chapter 01: identifiers of contents against git and swh.model; a graph and its walk over a factor of 100 in files.
+"""Chapter 01: identifiers of contents against git and swh.model.
 
 git computes one SHA-1 of each file. Software Heritage keeps four hashes, so ours is measured twice: the identifier
-alone, which is what git does, and all four, which is what a visit does. swh.model joins where it is installed.
+alone, which is what git does, and all four, which is what a visit does. swh.model joins where it is installed. What a
+graph and its walk cost is in `benchmarks.linear`, which takes `make_and_walk` from here.
 """
 
 import importlib.util
 import io
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -23,15 +24,14 @@ from sc2lib.archive.sources import REPOSITORY
 from sc2lib.archive.swhid import Branch
 
 FILES = 5_000
-SHARES = (0.01, 0.1, 1.0)
 URL = "https://example.org/"
 
 Rows = list[tuple[str, str, bytes]]  # repository, path, bytes
 
 
 def main(corpus: Path, repeats: int) -> None:
-    """Hash real files, then make and walk graphs of 1/100, 1/10 and all of them."""
-    rows = read(corpus)
+    """Hash real files, each contender in its own way."""
+    rows = read(*(sorted((corpus / "01_archive" / name).glob("*.parquet")) for name in ("files", "contents")))
     step = max(1, len(rows) // FILES)
     data = [text for _, _, text in rows[::step]]
     megabytes = sum(map(len, data)) / 1e6
@@ -48,27 +48,14 @@ def main(corpus: Path, repeats: int) -> None:
             contenders["swh.model"] = partial(ask_swh_model, paths)
         what = f"identifiers of {len(data):,} files"
         print(report(compare("archive", "01", what, "MB", megabytes, contenders, repeats)))
-    amounts, seconds = [], []
-    for share in SHARES:
-        sample = rows[:: round(1 / share)]
-        work = {"sc2lib": partial(make_and_walk, sample)}
-        measured = compare(
-            "archive", "01", f"graph and walk of {share:.0%} of the files", "files", len(sample), work, repeats
-        )
-        print(report(measured))
-        amounts.append(sum(len(text) for _, _, text in sample))
-        seconds.append(measured[0]["seconds"])
-    exponent = np.polyfit(np.log(amounts), np.log(seconds), 1)[0]
-    # less than 1 where costs that do not grow still count
-    print(f"archive: the cost grows with the bytes to the power of {exponent:.2f} (1 is linear)")
 
 
-def read(run: Path) -> Rows:
-    """Every file that chapter 01 kept, by repository and path."""
+def read(files_shards: Sequence[Path], contents_shards: Sequence[Path]) -> Rows:
+    """Every file of chapter 01's shards, by repository and path."""
     rows: Rows = []
-    for path in sorted((run / "01_archive" / "files").glob("*.parquet")):
-        files = pq.read_table(path, columns=["repo_name", "path"], partitioning=None)
-        texts = pq.read_table(run / "01_archive" / "contents" / path.name, columns=["content"], partitioning=None)
+    for files_path, contents_path in zip(files_shards, contents_shards, strict=True):
+        files = pq.read_table(files_path, columns=["repo_name", "path"], partitioning=None)
+        texts = pq.read_table(contents_path, columns=["content"], partitioning=None)
         columns = (column.to_pylist() for column in (*files.columns, *texts.columns))
         rows += [(name, place, text.encode()) for name, place, text in zip(*columns, strict=True)]
     return sorted(rows)
@@ -102,8 +89,8 @@ def ask_swh_model(paths: list[Path]) -> None:
         Content.from_data(path.read_bytes()).swhid()
 
 
-def make_and_walk(rows: Rows) -> None:
-    """Hash the files, make the graph of their repositories, and walk it."""
+def make_and_walk(rows: Rows) -> list[pa.Table]:
+    """Hash the files, make the graph of their repositories, and walk it; returns the candidates by shard."""
     graph, listed = Graph(), []
     for name, group in groupby(rows, key=lambda row: row[0]):
         files = {
@@ -114,4 +101,4 @@ def make_and_walk(rows: Rows) -> None:
         row = {"origin_url": URL + name, "repo_name": name, "visit_type": "git"}
         listed.append(row | {"star_events_count": 0, "fork_events_count": 0})
     tables = dict(zip(GRAPH, graph.tables(), strict=True))
-    walk.walk(tables, pa.Table.from_pylist(listed, schema=REPOSITORY), shards=16, max_file_bytes=10 << 20)
+    return walk.walk(tables, pa.Table.from_pylist(listed, schema=REPOSITORY), shards=16, max_file_bytes=10 << 20)

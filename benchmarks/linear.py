@@ -1,4 +1,4 @@
-"""Chapters 02 to 06: each stage's cost on 1/100, 1/10 and all of the archive's files, and how it grows with bytes.
+"""Chapters 01 to 06: each stage's cost on 1/100, 1/10 and all of the archive's files, and how it grows with bytes.
 
 Every stage runs as in its chapter: a shard is read from Parquet, the stage's functions are applied, and what they
 return is written. One process per stage and no workers, so that processor time means work. Start-up is kept out of
@@ -113,6 +113,14 @@ def each(function: Callable[..., Any], shards: Shards, names: Sequence[str], out
     return written
 
 
+def graph_and_walk(shards: Shards, out: Path) -> None:
+    """The files' hashes, the graph of their repositories, and the walk over it (bytes are read from tables here)."""
+    from benchmarks.archive import make_and_walk, read
+
+    for number, table in enumerate(make_and_walk(read(shards["files"], shards["contents"]))):
+        files.write_parquet(out / f"part-{number:05d}.parquet", table)
+
+
 def licenses_and_languages(shards: Shards, out: Path) -> None:
     """Find licence files, then label every file."""
     from sc2lib.curation.licenses.tables import find_license_files, gather_base_paths, label_files
@@ -165,6 +173,7 @@ def decontamination(shards: Shards, out: Path) -> None:
 
 LAPTOP = profiles.load("laptop")
 STAGES: dict[str, tuple[Callable[[Shards, Path], None], tuple[str, ...]]] = {
+    "01_archive": (graph_and_walk, ("01_archive/files", "01_archive/contents")),
     "02_licenses_and_languages": (
         licenses_and_languages,
         ("01_archive/files", "01_archive/removed", "01_archive/contents"),
@@ -174,6 +183,6 @@ STAGES: dict[str, tuple[Callable[[Shards, Path], None], tuple[str, ...]]] = {
     "05_redaction_and_malware": (redaction_and_malware, ("04_near_deduplication/files", "01_archive/contents")),
     "06_decontamination": (
         decontamination,
-        ("05_redaction_and_malware/files", "05_redaction_and_malware/contents"),
+        ("05_redaction_and_malware/files", "01_archive/contents"),
     ),
 }

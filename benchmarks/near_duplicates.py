@@ -29,7 +29,7 @@ SKETCHERS = ("daft", "rensa", "datasketch")
 PEERS = {"daft": "daft", "datasketch": "datasketch", "rensa": "rensa", "text-dedup": "text_dedup"}
 
 
-def main(corpus: Path, repeats: int, peer_python: str | None = None, largest: int = CURVE[1]) -> None:
+def main(corpus: Path, repeats: int, peer_python: str | None = None, largest: int = CURVE[-1]) -> None:
     """Run all comparisons; `largest` bounds the bytes of the memory curve."""
     peer = peer_python or os.environ.get("SC2_PEER_PYTHON") or sys.executable
     peers = [name for name, module in PEERS.items() if _has(peer, module)]

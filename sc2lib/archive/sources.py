@@ -85,7 +85,8 @@ def list_origins(
     `source_path` holds one or more folders separated by ``os.pathsep`` (sources ``directory`` and ``graph``),
     repositories and URLs (``git``, see `git.places`), or lists of distributions (``registry``; none: the one that comes
     with the book); `include` holds patterns of repository names of `PROJECTS` separated by commas
-    (``pypi/rich,pypi/jupyter*``); the other sources take what their path names.
+    (``pypi/rich,pypi/jupyter*``), those with ``://`` of origins (``https://github.com/*``, as in the paper); the other
+    sources take what their path names.
     `repositories_table` is a file that knows stars, forks, default branches and licences (`repository_table`).
     `source_rows` and `content_bucket` belong to the published tables (``stack_v2``, ``stack_v3``).
     Raises InputError when a folder cannot be used or no origin is left, ParameterError for settings that clash.
@@ -99,12 +100,13 @@ def list_origins(
         rows = list(_LISTERS[source](folders))
     if include and source in PROJECTS:
         patterns = [pattern.strip() for pattern in include.split(",") if pattern.strip()]
-        kept = [row for row in rows if any(fnmatch.fnmatchcase(row["repo_name"], p) for p in patterns)]
+        kept = [row for row in rows if any(_fits(row, pattern) for pattern in patterns)]
         if not kept:
             some = ", ".join(sorted(row["repo_name"] for row in rows)[:5])
             raise InputError(
                 f"origins_include={include!r} matches none of {len(rows)} origins ({some}, ...); "
-                "patterns are shell patterns of repository names, such as pypi/*; origins_include=* takes all"
+                "patterns are shell patterns of repository names, such as pypi/*, or of URLs, such as "
+                "https://github.com/*; origins_include=* takes all"
             )
         rows = kept
     rows.sort(key=lambda row: (row["repo_name"], row["origin_url"]))
@@ -112,6 +114,11 @@ def list_origins(
     complete = [{"star_events_count": 0, "fork_events_count": 0} | row for row in rows]
     listed = pa.Table.from_pylist(complete, schema=REPOSITORY)
     return repository_table.enrich(listed, repositories_table) if repositories_table else listed
+
+
+def _fits(row: Mapping[str, Any], pattern: str) -> bool:
+    """Whether the name of a row of REPOSITORY, or for a pattern of URLs its origin, is of a shell pattern."""
+    return fnmatch.fnmatchcase(row["origin_url" if "://" in pattern else "repo_name"], pattern)
 
 
 def group(repositories: pa.Table, groups: int) -> list[pa.Table]:

@@ -4,10 +4,14 @@ As in the paper, a file holds a passage if the passage is a substring once white
 case is ignored (bigcode-project/bigcode-dataset). One pass of an Aho-Corasick automaton looks for all passages at once,
 so the cost is that of reading the text, however many benchmarks there are. Parts of passages are found as shared
 n-grams (`sc2lib.curation.overlaps`).
+
+Texts are searched as they were before redaction: a passage with an address in it is no longer itself once the address
+is a tag. Of a notebook the cells are searched, which are what a training document is made of.
 """
 
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +24,7 @@ import pyarrow.compute as pc
 from sc2lib.columns import contents_of
 from sc2lib.curation.benchmark_passages import Passage, human_eval_passages, long_enough, passages_in_folder
 from sc2lib.curation.overlaps import OVERLAPS, Overlap, OverlapFinder
+from sc2lib.curation.texts import read_texts
 from sc2lib.errors import InputError
 from sc2lib.path_digests import path_digest
 from sc2lib.tables import removed
@@ -43,6 +48,7 @@ class Match:
     start: int
 
 
+NOTEBOOK_LANGUAGE = "Jupyter Notebook"
 ASCII_LOWER = bytes(range(128)).lower() + bytes(range(128, 256))
 ASCII_WHITESPACE = bytes(code for code in range(128) if chr(code).isspace())
 
@@ -56,6 +62,42 @@ def normalise(text: str) -> str:
 
 
 # docs: end-normalise
+
+
+# docs: start-searched
+def searched(text: str, language: str | None) -> str:
+    """What is searched of a file: its text; of a notebook its strings, a cell's source in one piece.
+
+    In the file each line of a cell is a string of its own with its quotes escaped, so no passage of two lines is there.
+    A notebook that is no JSON gives no document and is searched as it is.
+    """
+    if language != NOTEBOOK_LANGUAGE:
+        return text
+    try:
+        return "\n".join(_strings(json.loads(text)))
+    except (ValueError, RecursionError):
+        return text
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Every string in JSON, in order; a list of nothing but strings, which is how sources are stored, as one."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list) and all(isinstance(item, str) for item in value):
+        yield "".join(value)
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _strings(item)
+
+
+# docs: end-searched
+
+
+def searched_texts(contents: Sequence[Path], files: pa.Table) -> dict[str, str]:
+    """By blob, what was `searched` of these files; `contents` are the shards of the texts before redaction."""
+    texts = read_texts(contents, files["blob_id"].combine_chunks()).to_pylist()
+    rows = zip(files["blob_id"].to_pylist(), texts, files["language"].to_pylist(), strict=True)
+    return {blob_id: searched(text, language) for blob_id, text, language in rows}
 
 
 class PassageFinder:
@@ -127,13 +169,14 @@ def decontaminate(
 ) -> tuple[pa.Table, pa.Table, pa.Table, pa.Table]:
     """MATCHES and OVERLAPS of the shard's files, FILES that stay, and REMOVED with what they hold as the detail.
 
-    HumanEval is always looked for; `benchmark_folder` adds what `passages_in_folder` finds. A file that holds a whole
-    passage leaves. Shared runs of `overlap_words` words are reported; with `overlap_share`, a file that has at least
-    that share of the runs of some passage leaves as well. `overlap_words` null looks for none.
+    `contents` are the texts before redaction; places are characters of what is `searched` of them. HumanEval is always
+    looked for; `benchmark_folder` adds what `passages_in_folder` finds. A file that holds a whole passage leaves.
+    Shared runs of `overlap_words` words are reported; with `overlap_share`, a file that has at least that share of the
+    runs of some passage leaves as well. `overlap_words` null looks for none.
     """
     finder = default_finder(benchmark_folder)
-    texts = contents_of(files, contents)
-    blob_ids = files["blob_id"].to_pylist()
+    blob_ids, languages = files["blob_id"].to_pylist(), files["language"].to_pylist()
+    texts = list(map(searched, contents_of(files, contents), languages))
     matches = [finder.find(text) for text in texts]
     overlaps: list[list[Overlap]] = [[] for _ in texts]
     if overlap_words is not None:

@@ -105,7 +105,10 @@ def is_excluded(language: str | None, extension: str) -> bool:
 
 @cache
 def exclusions() -> dict:
-    """The inspection's blacklist: ``languages`` (a list) and ``extensions`` (a list per language)."""
+    """The inspection's blacklist: ``languages`` (a list) and ``extensions`` (a list per language).
+
+    ``starcoder_extensions`` is that of the first StarCoder's inspection.
+    """
     return _data("language_exclusions.json")
 
 

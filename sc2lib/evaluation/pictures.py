@@ -134,6 +134,26 @@ def growth_lines(stages: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
     return fig
 
 
+def corpus_curve(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Time and peak memory of one command over corpora of several sizes: rows of the harness, amounts in megabytes.
+
+    The dotted line is what time would be if it grew with the text alone, from the largest corpus down.
+    """
+    ordered = sorted(rows, key=lambda row: row["amount"])
+    sizes = [row["amount"] * 1e6 for row in ordered]
+    seconds = [row["seconds"] for row in ordered]
+    fig, (left, right) = figures.new(columns=2, aspect=0.75)
+    left.loglog(sizes, seconds, "o-", color=figures.BLUE)
+    left.loglog(sizes, [seconds[-1] * size / sizes[-1] for size in sizes], ":", color=figures.GREY)
+    right.semilogx(sizes, [row["peak_memory_bytes"] for row in ordered], "o-", color=figures.ORANGE)
+    right.set(ylim=(0, None))
+    for ax, label, ticks in ((left, "wall time, seconds", figures.number), (right, "peak memory", figures.size)):
+        ax.set(xlabel="text", ylabel=label)
+        figures.ticks(ax.xaxis, figures.size)
+        figures.ticks(ax.yaxis, ticks)
+    return fig
+
+
 def cost_bars(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """Wall time and peak memory of COSTS rows, one bar each per stage."""
     names = [row["stage"].replace("_", " ") for row in rows]

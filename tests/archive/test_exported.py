@@ -82,6 +82,9 @@ def test_repositories_of_github_are_named_owner_and_name(project: Repository, pr
     listed = sources.list_origins("graph", str(folder))
     assert listed["repo_name"].to_pylist() == ["owner/project"]
     assert listed["visit_type"].to_pylist() == ["graph"]
+    assert sources.list_origins("graph", str(folder), "https://github.com/*") == listed
+    with pytest.raises(InputError, match="matches none"):
+        sources.list_origins("graph", str(folder), "https://gitlab.com/*")
 
 
 def test_contents_come_from_a_column_or_from_a_table_of_texts(project: Repository, produce, tmp_path: Path) -> None:

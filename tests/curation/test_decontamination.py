@@ -15,10 +15,12 @@ from sc2lib.curation.decontamination import (
     default_finder,
     naive_find,
     normalise,
+    searched,
     share_by_length,
     skipped_passages,
 )
 from sc2lib.curation.overlaps import OVERLAPS
+from sc2lib.curation.redaction.replacement import redact_shard
 from sc2lib.errors import InputError
 from sc2lib.tables import CONTENTS, FILES, REMOVED
 
@@ -112,6 +114,39 @@ def test_a_shard_loses_the_files_that_match(tmp_path):
         "HumanEval/13 canonical_solution, GSM8K/0 question",
     ]
     assert decontaminate(contents, files)[0].num_rows == 2
+
+
+def test_a_notebook_is_searched_as_its_cells_read():
+    source = PROBLEMS["HumanEval/0"]["prompt"] + PROBLEMS["HumanEval/0"]["canonical_solution"]
+    new = {"cells": [{"cell_type": "code", "source": source.splitlines(keepends=True)}], "metadata": {}}
+    old = {"worksheets": [{"cells": [{"cell_type": "code", "input": source}]}]}
+    texts = [json.dumps(new, indent=1), json.dumps(old), json.dumps(new), "def no_json(): pass"]
+    languages = ["Jupyter Notebook", "Jupyter Notebook", "JSON", "Jupyter Notebook"]
+    contents = pa.table({"blob_id": list("abcd"), "content": texts}, schema=CONTENTS)
+    rows = [dict.fromkeys(FILES.names) | {"blob_id": b, "language": name} for b, name in zip("abcd", languages)]
+    matches, overlaps, clean, _ = decontaminate(contents, pa.Table.from_pylist(rows, schema=FILES))
+    assert clean["blob_id"].to_pylist() == ["c", "d"]
+    places = {(row["blob_id"], row["part"]): row["start"] for row in matches.to_pylist()}
+    assert set(places) == {(blob, part) for blob in "ab" for part in ("docstring", "canonical_solution")}
+    assert searched(texts[0], languages[0])[places["a", "docstring"] :].startswith("Check if in given list")
+    assert {row["blob_id"] for row in overlaps.to_pylist()} >= {"a", "b"}
+
+
+def test_a_notebook_nested_without_end_is_searched_as_it_is():
+    text = "[" * 100_000 + "]" * 100_000
+    assert searched(text, "Jupyter Notebook") == text
+    assert searched('["a", ["b\\n", "c"], {"d": "e", "f": 1}]', "Jupyter Notebook") == "a\nb\nc\ne"
+
+
+def test_an_address_in_a_passage_hides_it_after_redaction_only(tmp_path):
+    question = "Which of these hosts answers, 185.60.216.35 or 185.60.216.36? Ask admin@lists.example.org about it."
+    (tmp_path / "apps_test.jsonl").write_text(json.dumps({"problem_id": 1, "question": question}))
+    contents = pa.table({"blob_id": ["a"], "content": [f"# {question}"]}, schema=CONTENTS)
+    files = pa.Table.from_pylist([dict.fromkeys(FILES.names) | {"blob_id": "a"}], schema=FILES)
+    redacted, spans = redact_shard(contents, files, seed=0)
+    assert spans.num_rows == 3
+    found = [decontaminate(texts, files, benchmark_folder=str(tmp_path))[0].num_rows for texts in (contents, redacted)]
+    assert found == [1, 0]
 
 
 def test_passages_that_say_nothing_are_skipped_and_told(tmp_path):

@@ -102,3 +102,12 @@ def test_inspection_excludes_languages_and_extensions() -> None:
     assert languages.is_excluded("C++", "") and not languages.is_excluded("C++", "cpp")
     assert languages.is_excluded("INI", "CFG")
     assert not languages.is_excluded("Python", "py") and not languages.is_excluded(None, "py")
+
+
+def test_the_inspections_name_languages_as_go_enry_does() -> None:
+    """A language that linguist renamed would never be met, and its extension never excluded."""
+    enry = pytest.importorskip("enry")
+    tables = languages.exclusions()
+    assert [name for name in tables["extensions"] if not enry.get_language_extensions(name)] == []
+    for name, extensions in tables["starcoder_extensions"].items():
+        assert {f".{one}" for one in extensions} <= set(enry.get_language_extensions(name))

@@ -5,6 +5,7 @@ import pytest
 from sc2lib.evaluation.pictures import (
     STARCODER2_HUMANEVAL,
     bits_bars,
+    corpus_curve,
     cost_bars,
     estimator_means,
     flow_bars,
@@ -20,6 +21,16 @@ def test_the_mean_of_the_binomial_estimator_is_the_truth():
     assert unbiased == pytest.approx(1 - 0.95**10)
     correct = np.random.default_rng(0).binomial(20, 0.05, 200_000)
     assert plain == pytest.approx(np.mean(1 - (1 - correct / 20) ** 10), abs=2e-3) and plain < unbiased
+
+
+def test_the_curve_of_a_corpus_goes_from_the_smallest_to_the_largest_beside_linear_growth():
+    rows = [{"amount": mb, "seconds": s, "peak_memory_bytes": 10**9 + mb} for mb, s in ((5000, 50), (50, 2), (500, 6))]
+    left, right = corpus_curve(rows).axes
+    measured, linear = left.lines
+    assert measured.get_xydata().tolist() == [[5e7, 2], [5e8, 6], [5e9, 50]]
+    assert linear.get_ydata() == pytest.approx([0.5, 5, 50])
+    assert right.lines[0].get_ydata().tolist() == [10**9 + mb for mb in (50, 500, 5000)]
+    assert right.get_ylim()[0] == 0
 
 
 def test_every_status_but_our_own_faults_has_a_bar():

@@ -126,6 +126,10 @@ def _starcoder_data(column: Columns, limit: Thresholds) -> Mask:
     return np.isin(column["language"], STARCODER_DATA_LANGUAGES) & outside & limit.starcoder_filters
 
 
+def _starcoder_extension(column: Columns, limit: Thresholds) -> Mask:
+    return column["is_excluded_by_starcoder"] & limit.starcoder_filters
+
+
 # docs: start-rules
 RULES = (
     Rule("too_many_lines", _too_many_lines, ("num_lines",)),
@@ -143,6 +147,7 @@ RULES = (
     Rule("excluded_by_inspection", _excluded, ("language",)),
     Rule("starcoder_xml", _starcoder_xml, ("language",)),
     Rule("starcoder_data", _starcoder_data, ("num_characters", "alpha_fraction")),
+    Rule("starcoder_extension", _starcoder_extension, ("language",)),
 )
 # docs: end-rules
 
@@ -184,9 +189,11 @@ def columns(files: pa.Table, signals: pa.Table) -> Columns:
         for name in names:
             found[name] = _numpy(table[name])
     paths = files["path"].to_pylist()
-    languages = files["language"].to_pylist()
+    kinds = list(zip(files["language"].to_pylist(), [extension(path).lower() for path in paths], strict=True))
+    table = exclusions()
     found["is_useful_text"] = np.array([is_useful_text(path) for path in paths], bool)
-    found["is_excluded"] = _is_excluded(languages, [extension(path) for path in paths])
+    found["is_excluded"] = _are_among(kinds, table["languages"], table["extensions"])
+    found["is_excluded_by_starcoder"] = _are_among(kinds, (), table["starcoder_extensions"])
     return found
 
 
@@ -232,17 +239,13 @@ def is_useful_text(path: str) -> bool:
     return "requirement" in name or posixpath.splitext(name)[0] in TEXT_STEMS
 
 
-def _is_excluded(languages: list[str | None], extensions: Iterable[str]) -> Mask:
-    table = exclusions()
-    dropped = set(table["languages"])
-    pairs = {(language, one) for language, ones in table["extensions"].items() for one in ones}
-    return np.array(
-        [
-            language in dropped or (language, one.lower()) in pairs
-            for language, one in zip(languages, extensions, strict=True)
-        ],
-        bool,
-    )
+def _are_among(
+    kinds: Iterable[tuple[str | None, str]], languages: Iterable[str], extensions: Mapping[str, Iterable[str]]
+) -> Mask:
+    """Which pairs of language and extension have one of the languages, or one of the extensions of their language."""
+    dropped = set(languages)
+    pairs = {(language, one) for language, ones in extensions.items() for one in ones}
+    return np.array([pair[0] in dropped or pair in pairs for pair in kinds], bool)
 
 
 def _numpy(column: pa.ChunkedArray) -> npt.NDArray:
