@@ -19,9 +19,9 @@ import pyarrow as pa
 from sc2lib import files
 from sc2lib.dedup import arrays
 from sc2lib.dedup.arrays import read_table, write_table
-from sc2lib.dedup.exchange import Step
 from sc2lib.dedup.shingles import Offsets
 from sc2lib.dedup.sorting import part_paths, sort_parts
+from sc2lib.dedup.steps import Step
 
 FOREST_LINKS = 1 << 22  # links that one task connects: 0.6 GB, 140 bytes each
 

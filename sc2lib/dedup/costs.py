@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from sc2lib.dedup import arrays
-from sc2lib.dedup.engine import RANGE_KEYS, Mapper
+from sc2lib.dedup.engine import RANGE_KEYS
 from sc2lib.dedup.exchange import openings
 from sc2lib.dedup.families import GROUP_ROWS
 from sc2lib.dedup.join import read_keys
 from sc2lib.dedup.options import DedupOptions
+from sc2lib.dedup.steps import Mapper
 from sc2lib.files import write_text
 
 STACK_V2_BYTES = 67.5e12  # The Stack v2 before near-deduplication, all languages (V: data card)

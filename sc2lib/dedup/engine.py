@@ -6,9 +6,8 @@ again; so an interrupted run goes on, on any executor, with any number of worker
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +31,7 @@ from sc2lib.dedup.removals import sort_removals
 from sc2lib.dedup.shingles import Offsets
 from sc2lib.dedup.sketches import sketch_piece
 from sc2lib.dedup.sorting import sort_parts
-
-Mapper = Callable[[Callable[[Any], Any], Sequence[Any], str], Any]
+from sc2lib.dedup.steps import Mapper, steps_of
 
 RANGE_KEYS = 1 << 21  # band keys that one task joins: 25 MB of keys and rows
 PART_PAIRS = 1 << 20  # pairs from which on a part is full: 0.1 GB
@@ -70,7 +68,7 @@ def deduplicate(
     """
     start_over_if_changed(work, (pieces, options, [str(folder) for folder in earlier], keep_sets))
     sketches = [work / "sketches" / f"{number:05d}" for number in range(len(pieces))]
-    step = partial(_step, mapper)
+    step = steps_of(mapper)
     step(
         sketch_piece,
         [(*item, keep_sets) for item in zip(pieces, [options] * len(pieces), sketches)],
@@ -108,7 +106,7 @@ def deduplicate(
 
 def sort_pairs(work: Path, mapper: Mapper) -> None:
     """Sort PAIRS of a finished run into the parts ``pairs`` that `sc2lib.dedup.sorting.read_parts` reads."""
-    sort_parts(partial(_step, mapper), work, "pairs", _groups(work), PAIRS, PAIR_ORDER)
+    sort_parts(steps_of(mapper), work, "pairs", _groups(work), PAIRS, PAIR_ORDER)
 
 
 def pairs_by_part(work: Path) -> Iterator[pa.Table]:
@@ -143,13 +141,6 @@ def start_over_if_changed(work: Path, made_from: Any) -> None:
         work.mkdir(parents=True)
         files.write_text(path, json.dumps(key))
     files.clear_temporary(work)
-
-
-def _step(mapper: Mapper, function: Callable[[Any], Any], tasks: Sequence[Any], target: int, label: str) -> None:
-    """Run the tasks whose target is not there yet."""
-    missing = [task for task in tasks if not task[target].exists()]
-    if missing:
-        mapper(function, missing, label)
 
 
 def _groups(work: Path) -> list[Path]:

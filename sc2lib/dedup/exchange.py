@@ -9,15 +9,15 @@ sources, which are as large as before. Each round writes everything once more; u
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+
+from sc2lib.dedup.steps import Step
 
 FAN = 128  # sources that a task opens
 
 Source = tuple[Path, int]  # a folder, and what is to be added to the row numbers in it
 Move = tuple[Path, tuple[Source, ...], int, int, int, Path]  # work, sources, first taker, last, all takers, target
-Step = Callable[[Callable[[Any], Any], Sequence[Any], int, str], None]
 
 
 def exchange(

@@ -10,10 +10,10 @@ from sc2lib import files
 from sc2lib.dedup import arrays
 from sc2lib.dedup.arrays import write_table
 from sc2lib.dedup.components import distinct, read_links
-from sc2lib.dedup.exchange import Step
 from sc2lib.dedup.layout import Layout
 from sc2lib.dedup.shingles import Offsets
 from sc2lib.dedup.sorting import read_between, read_parts, sort_parts
+from sc2lib.dedup.steps import Step
 
 GROUP_ROWS = 4096  # files of a group; a larger family is a group of its own
 AT_LEAST = 16  # groups, so that there is work for everybody

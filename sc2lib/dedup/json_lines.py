@@ -19,7 +19,7 @@ from sc2lib.dedup.input_files import Columns, InputFile
 from sc2lib.dedup.keeper_values import ADVICE, keeper_table, readings
 from sc2lib.dedup.packed_lines import ERRORS, damaged, open_lines, read_some
 from sc2lib.dedup.pieces import Documents
-from sc2lib.dedup.survey import Survey, Written, id_hashes
+from sc2lib.dedup.survey import Survey, Written
 from sc2lib.errors import InputError
 
 LINES_TO_LOOK_AT = 100  # their keys are the columns to choose from
@@ -112,11 +112,9 @@ class LinesPiece:
         rows = self.rows()
         table = rows.table()
         known = {name: reading for name, reading in readings(table).items() if reading.values}
-        ids = (
-            None if self.columns.id is None else id_hashes(pa.chunked_array([pa.array(self.names(rows), pa.string())]))
-        )
+        names = None if self.columns.id is None else pa.chunked_array([pa.array(self.names(rows), pa.string())])
         without = table[self.columns.text].null_count
-        return Survey(self.file, len(rows.lines), without, len(rows.bad), "".join(rows.bad[:1]), known, ids)
+        return Survey(self.file, len(rows.lines), without, len(rows.bad), "".join(rows.bad[:1]), known, names)
 
     def write_kept(self, removed: npt.NDArray[np.int64], target: Path) -> Written:
         """Write the lines that stay, byte for byte."""

@@ -42,6 +42,10 @@ def resolve_group(task: tuple[Path, tuple[Source, ...], int, Path]) -> None:
 
     REMOVALS in order of their row; the similarities that reach the threshold or justify a removal (PAIRS, in
     PAIR_ORDER); how often each similarity was found; and how many files of this crawl stay `unsure`.
+
+    A family is not divided: who stays depends on who stayed before. Time and memory grow with its files: 200,000 of
+    400 to 500 shingles took 5 s where they leave for one keeper, 64 s where all stay, and some 1.1 GB (8 bytes a
+    shingle, and 2 kB a file).
     """
     work, sources, group, target = task
     layout = Layout.load(work)

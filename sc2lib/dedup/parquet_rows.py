@@ -15,7 +15,7 @@ from sc2lib import files
 from sc2lib.dedup.input_files import Columns, InputFile
 from sc2lib.dedup.keeper_values import ADVICE, is_text, keeper_table, readings
 from sc2lib.dedup.pieces import Documents
-from sc2lib.dedup.survey import Survey, Written, id_hashes
+from sc2lib.dedup.survey import Survey, Written
 from sc2lib.errors import InputError
 
 
@@ -95,8 +95,8 @@ class ParquetPiece:
         if not columns:
             return Survey(self.file, self.stop - self.start)
         table = self.table(columns)
-        ids = None if self.columns.id is None else id_hashes(self.names(table))
-        return Survey(self.file, table.num_rows, readings=readings(table), ids=ids)
+        names = None if self.columns.id is None else self.names(table)
+        return Survey(self.file, table.num_rows, readings=readings(table), names=names)
 
     def _there(self, *wanted: str | None) -> list[str]:
         return [name for name in open_parquet(self.file.path).schema_arrow.names if name in wanted]
@@ -134,6 +134,7 @@ def cut_parquet(file: InputFile, columns: Columns, piece_bytes: int) -> Iterator
     """Pieces of at most about `piece_bytes` uncompressed: small row groups together, a large one in equal parts.
 
     Only a row group that is a piece too large by itself is cut: each of its parts decodes the rows before it again.
+    A file without rows is no piece: it may lack the columns.
     """
     metadata = open_parquet(file.path).metadata
     together: list[int] = []
@@ -151,7 +152,7 @@ def cut_parquet(file: InputFile, columns: Columns, piece_bytes: int) -> Iterator
             for start in range(0, rows, step):
                 yield ParquetPiece(file, (number,), first_row, start, min(start + step, rows), columns)
             together, first_row, rows, size = [], first_row + rows, 0, 0
-    if together:
+    if rows:
         yield ParquetPiece(file, tuple(together), first_row, 0, rows, columns)
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sc2lib.dedup.exchange import Step
 from sc2lib.dedup.layout import Layout
 from sc2lib.dedup.leaders import REMOVALS
 from sc2lib.dedup.sorting import read_between, read_parts, sort_parts
+from sc2lib.dedup.steps import Step
 
 NAME = "removals"
 

@@ -2,7 +2,7 @@
 
 Every source is sorted by the same columns. A few rows of each tell where the order is to be cut so that the parts are
 of equal size; then each part takes its slice of every source. Equal rows keep the order of the sources. Of a billion
-removals the process that hands out the work holds some 60,000 sampled rows.
+removals the process that hands out the work holds some 250,000 sampled rows.
 """
 
 from bisect import bisect_left
@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from sc2lib import files
 from sc2lib.dedup.arrays import read_table, write_table
-from sc2lib.dedup.exchange import Move, Source, Step, exchange
+from sc2lib.dedup.exchange import Move, Source, exchange
+from sc2lib.dedup.steps import Step
 
 PART_ROWS = 1 << 18  # rows of a part, more or less: 0.1 GB for a worker
 SAMPLES = 64  # rows looked at for each part: then no part is much larger than another

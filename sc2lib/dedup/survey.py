@@ -5,19 +5,19 @@ It parses JSON Lines once more, 200 MB a second and core; of Parquet it reads th
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import xxhash
 
+from sc2lib import files
+from sc2lib.dedup.ids import HELD, Called, hashes_of, refuse_repeated, save_hashes
 from sc2lib.dedup.input_files import Columns, InputFile
 from sc2lib.dedup.keeper_values import Reading
+from sc2lib.dedup.shingles import Hashes
+from sc2lib.dedup.steps import Mapper, steps_of
 from sc2lib.errors import InputError
-
-IdHashes = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,10 @@ class Written:
 
 @dataclass(frozen=True)
 class Survey:
-    """What one piece holds: rows, how many of them have no text at all, lines left out, and 8 bytes for every id."""
+    """What one piece holds: rows, how many of them have no text at all, lines left out, and the names of its rows.
+
+    The names stay with the worker, who hashes them: 8 bytes for each, or the folder with as many.
+    """
 
     file: InputFile
     rows: int
@@ -39,29 +42,16 @@ class Survey:
     bad_lines: int = 0
     first_bad: str = ""
     readings: dict[str, Reading] = field(default_factory=dict)
-    ids: IdHashes | None = None
+    names: pa.ChunkedArray | None = None
+    ids: Hashes | Path | None = None
 
 
-class Surveyed(Protocol):
+class Surveyed(Called, Protocol):
     """A piece that can be looked over, and whose rows have names."""
 
     def survey(self) -> Survey:
         """A look over all rows."""
         ...
-
-    def called(self) -> tuple[list[str], list[str]]:
-        """The place of every row (file and number) and its id."""
-        ...
-
-
-def survey_piece(piece: Surveyed) -> Survey:
-    """The survey of a piece, in a worker."""
-    return piece.survey()
-
-
-def id_hashes(names: pa.ChunkedArray) -> IdHashes:
-    """A 64-bit hash of every name."""
-    return np.array([xxhash.xxh3_64_intdigest(name.encode()) for name in names.to_pylist()], np.uint64)
 
 
 @dataclass(frozen=True)
@@ -92,8 +82,37 @@ class Findings:
         return said
 
 
-def findings(pieces: Sequence[Surveyed], surveys: Sequence[Survey], columns: Columns) -> Findings:
-    """Add up the surveys. Raises InputError for a file in which no row has a text, and for ids that repeat."""
+def survey(pieces: Sequence[Surveyed], columns: Columns, work: Path, mapper: Mapper) -> Findings:
+    """Look over all pieces; `work` is for what lies on disk meanwhile.
+
+    Raises InputError for a file in which no row has a text, and for ids that repeat.
+    """
+    files.remove(work)
+    most = HELD // max(1, len(pieces))
+    tasks = [(piece, work / "ids" / f"{number:05d}", most) for number, piece in enumerate(pieces)]
+    surveys = mapper(survey_piece, tasks, "survey")
+    found = _added_up(surveys, columns)
+    if columns.id is not None:
+        sizes, ids = [one.rows for one in surveys], [one.ids for one in surveys if one.ids is not None]
+        refuse_repeated(steps_of(mapper), work, pieces, sizes, ids, columns.id)
+    files.remove(work)
+    return found
+
+
+def survey_piece(task: tuple[Surveyed, Path, int]) -> Survey:
+    """The survey of a piece, in a worker; task: (piece, folder for the hashes of its ids, how many need none)."""
+    piece, folder, most = task
+    found = piece.survey()
+    if found.names is None:
+        return found
+    hashes = hashes_of(found.names)
+    if len(hashes) <= most:
+        return replace(found, names=None, ids=hashes)
+    save_hashes(folder, hashes)
+    return replace(found, names=None, ids=folder)
+
+
+def _added_up(surveys: Sequence[Survey], columns: Columns) -> Findings:
     rows, without = Counter[InputFile](), Counter[InputFile]()
     total: dict[str, Reading] = {}
     for one in surveys:
@@ -106,27 +125,5 @@ def findings(pieces: Sequence[Surveyed], surveys: Sequence[Survey], columns: Col
             raise InputError(
                 f"{file.path}: no line has {columns.text!r}; name the text with --text, or leave the file out"
             )
-    if columns.id is not None:
-        _refuse_repeated(pieces, surveys, columns.id)
     first = next((one.first_bad for one in surveys if one.first_bad), "")
     return Findings(sum(rows.values()), sum(one.bad_lines for one in surveys), first, total)
-
-
-def _refuse_repeated(pieces: Sequence[Surveyed], surveys: Sequence[Survey], column: str) -> None:
-    """Hashes tell which rows to look at; only names that are really the same are refused."""
-    hashes = np.concatenate([np.zeros(0, np.uint64), *(one.ids for one in surveys if one.ids is not None)])
-    distinct, counts = np.unique(hashes, return_counts=True)
-    if len(distinct) == len(hashes):
-        return
-    twice = distinct[counts > 1]
-    seen: dict[str, str] = {}
-    for piece, one in zip(pieces, surveys):
-        suspects = np.flatnonzero(np.isin(one.ids, twice)).tolist() if one.ids is not None else []
-        places, names = piece.called() if suspects else ([], [])
-        for row in suspects:
-            other = seen.setdefault(names[row], places[row])
-            if other != places[row]:
-                raise InputError(
-                    f"the rows {other} and {places[row]} have the same {column!r}, {names[row]!r}; name a column "
-                    "without repetition with --id, or call rows after file and number: --id ''"
-                )

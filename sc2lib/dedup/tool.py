@@ -16,7 +16,7 @@ from tqdm import tqdm
 from sc2lib import files
 from sc2lib.dedup import index as indexes
 from sc2lib.dedup.band_shape import expected_recall
-from sc2lib.dedup.engine import Mapper, Result, clusters_of_piece, deduplicate, sort_pairs
+from sc2lib.dedup.engine import Result, clusters_of_piece, deduplicate, sort_pairs
 from sc2lib.dedup.input_files import Columns, InputFile, find_inputs
 from sc2lib.dedup.inputs import InputPiece, choose_columns, content_digest, cut, header
 from sc2lib.dedup.layout import Layout
@@ -24,7 +24,8 @@ from sc2lib.dedup.options import DedupOptions
 from sc2lib.dedup.outputs import OutFolder
 from sc2lib.dedup.removals import removals_of_piece
 from sc2lib.dedup.sorting import read_parts
-from sc2lib.dedup.survey import findings, survey_piece
+from sc2lib.dedup.steps import Mapper
+from sc2lib.dedup.survey import survey
 from sc2lib.errors import InputError, ParameterError
 from sc2lib.workflow.executors import Executor, executor
 from sc2lib.workflow.lock import RunLock
@@ -172,7 +173,7 @@ def _compute(
         pieces += cut(file, columns, plain, request.skip_bad_lines)
     if not pieces:
         raise InputError("there is no row in any of the files; give some that hold rows")
-    seen = findings(pieces, mapper(survey_piece, pieces, "survey"), columns)
+    seen = survey(pieces, columns, out.work / "survey", mapper)
     for sentence in seen.sentences():
         say(sentence)
     engine = out.work / "engine"

@@ -65,9 +65,10 @@ def test_a_killed_worker_on_two_nodes_changes_nothing(tmp_path, address, monkeyp
 
 
 def test_the_command_writes_the_same_files_on_ray(tmp_path, address, monkeypatch, capsys):
-    source, bad = tmp_path / "a.jsonl", tmp_path / "bad.jsonl"
+    source, bad, twice = (tmp_path / f"{name}.jsonl" for name in ("a", "bad", "twice"))
     source.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts()[:40]))
     bad.write_text('{"text": "a"}\n{"text": 1}\n')
+    twice.write_text("".join(json.dumps({"id": row % 60, "text": "x" * 20}) + "\n" for row in range(90)))
     monkeypatch.setattr("sc2lib.dedup.inputs.PIECE_BYTES", source.stat().st_size // 4)
     monkeypatch.setenv("RAY_ADDRESS", address)
 
@@ -80,9 +81,15 @@ def test_the_command_writes_the_same_files_on_ray(tmp_path, address, monkeypatch
         assert dedup(source, "ray") == 0
         assert len([node for node in ray.nodes() if node["Alive"]]) == 2
         assert dedup(bad, "ray-bad") == 1
+        monkeypatch.setattr("sc2lib.dedup.survey.HELD", 0)  # ids go through files
+        monkeypatch.setattr("sc2lib.dedup.ids.PART_IDS", 16)
+        monkeypatch.setattr("sc2lib.dedup.inputs.PIECE_BYTES", 500)
+        assert dedup(twice, "ray-twice") == 1
     finally:
         ray.shutdown()
-    assert "bad.jsonl, line 2, has a 'text' that is a number" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "bad.jsonl, line 2, has a 'text' that is a number" in said
+    assert "the rows twice.jsonl#0 and twice.jsonl#60 have the same 'id', '0'" in said
     results = [path for path in sorted((tmp_path / "local").rglob("*.*")) if path.is_file()]
     assert sum(path.suffix in (".jsonl", ".parquet") for path in results) >= 10  # four pieces twice, and two tables
     for path in results:

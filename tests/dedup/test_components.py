@@ -1,16 +1,14 @@
 """Stars that grow in rounds are the connected components, wherever the links are cut."""
 
-from functools import partial
-
 import numpy as np
 import pytest
 
 from sc2lib.dedup import components, sorting
 from sc2lib.dedup.components import connect, distinct, forest_of, mirrored, read_links, save_links
-from sc2lib.dedup.engine import _step
+from sc2lib.dedup.steps import steps_of
 from tests.dedup.corpus import serial
 
-step = partial(_step, serial)
+step = steps_of(serial)
 
 
 def chain(length):

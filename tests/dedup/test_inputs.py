@@ -10,7 +10,7 @@ import pytest
 
 from sc2lib.dedup.input_files import Columns, find_inputs
 from sc2lib.dedup.inputs import choose_columns, cut, header
-from sc2lib.dedup.survey import findings, survey_piece
+from sc2lib.dedup.survey import survey
 from sc2lib.errors import InputError, ParameterError
 
 
@@ -32,7 +32,9 @@ def columns_of(*paths, **named):
 
 def surveyed(path, columns):
     pieces = [piece for file in find_inputs([path], path / "nowhere") for piece in cut(file, columns, path / "x")]
-    return pieces, findings(pieces, [survey_piece(piece) for piece in pieces], columns)
+    return pieces, survey(
+        pieces, columns, path.parent / "survey", lambda function, items, label: list(map(function, items))
+    )
 
 
 def test_rows_are_called_after_the_path_below_what_was_given(tmp_path):
@@ -96,9 +98,15 @@ def test_ids_that_repeat_are_refused_wherever_they_stand(tmp_path):
 
 
 def test_two_ids_of_one_hash_are_two_ids(tmp_path, monkeypatch):
-    monkeypatch.setattr("sc2lib.dedup.survey.xxhash.xxh3_64_intdigest", lambda name: 7)
+    monkeypatch.setattr("sc2lib.dedup.ids.xxhash.xxh3_64_intdigest", lambda name: 7)
     lines(tmp_path / "a.jsonl", {"text": "x", "id": 1}, {"text": "y", "id": 2})
     assert surveyed(tmp_path, Columns("text", "id"))[1].rows == 2
+
+
+def test_a_file_without_rows_may_lack_the_columns(tmp_path):
+    parquet(tmp_path / "a.parquet", text=["x", "y"], id=["1", "2"])
+    parquet(tmp_path / "b.parquet", repo_name=pa.array([], pa.string()))
+    assert surveyed(tmp_path, columns_of(tmp_path))[1].rows == 2
 
 
 def test_what_decides_is_said_with_what_could_not_be_read(tmp_path):

@@ -1,20 +1,19 @@
 """A sort in parts gives the order of one sort, equal rows in the order of their sources."""
 
 import random
-from functools import partial
 
 import pyarrow as pa
 import pytest
 
 from sc2lib.dedup import sorting
 from sc2lib.dedup.arrays import write_table
-from sc2lib.dedup.engine import _step
 from sc2lib.dedup.sorting import read_between, read_parts, sort_parts
+from sc2lib.dedup.steps import steps_of
 from tests.dedup.corpus import serial
 
 SCHEMA = pa.schema([("key", pa.string()), ("number", pa.int64()), ("origin", pa.string())])
 ORDER = [("key", "ascending"), ("number", "ascending")]
-step = partial(_step, serial)
+step = steps_of(serial)
 
 
 def sources_of(folder, rows, count, keys):
