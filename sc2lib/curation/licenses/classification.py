@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 
 from sc2lib.curation.languages import language_by_name
-from sc2lib.curation.licenses.names import NOASSERTION, data, mentions, tags
+from sc2lib.curation.licenses.names import NOASSERTION, UNKNOWN_REFERENCE, data, mentions, tags
 from sc2lib.curation.licenses.texts import Match, match_texts
 from sc2lib.curation.licenses.words import words
 from sc2lib.license_expressions import is_permissive, permissive_licenses
@@ -24,7 +24,6 @@ from sc2lib.license_refusals import reserves, reserves_below_heading
 PERMISSIVE_TYPE, NON_PERMISSIVE_TYPE, NO_LICENSE_TYPE = "permissive", "non_permissive", "no_license"
 TYPES = (PERMISSIVE_TYPE, NO_LICENSE_TYPE, NON_PERMISSIVE_TYPE)
 UNKNOWN = "LicenseRef-scancode-unknown"
-UNKNOWN_REFERENCE = "LicenseRef-scancode-unknown-license-reference"
 # What a file named LICENSE must hold besides copyright lines to be taken for a licence that nobody knows.
 FEWEST_WORDS = 3
 FEWEST_FOREIGN_LETTERS = 20  # of scripts other than Latin, whose words are not counted

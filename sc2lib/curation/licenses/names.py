@@ -6,6 +6,7 @@ Names come from ScanCode's licence index (shipped by ``license-expression``), th
 
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cache, lru_cache
 from importlib import resources
@@ -22,6 +23,7 @@ from sc2lib.license_refusals import HEADED_REFUSAL, PROPRIETARY, REFUSALS, is_re
 
 NOASSERTION = "NOASSERTION"  # a licence is stated, but not one that is known
 FORBIDDEN = "LicenseRef-scancode-proprietary-license"
+UNKNOWN_REFERENCE = "LicenseRef-scancode-unknown-license-reference"
 UNKNOWN_SPDX = "LicenseRef-scancode-unknown-spdx"  # what ScanCode says of a tag's licence that it does not know
 
 # All patterns run on RE2, which reads every byte once, so that no file can stall them.
@@ -52,6 +54,25 @@ DEBIAN_TEXT = re2.compile(rb"/usr/share/common-licenses/([A-Z][A-Za-z0-9.-]*[A-Z
 PUBLIC_DOMAIN = re2.compile(
     rb"(?i)\b(?:placed|released|put|dedicat(?:ed|es?))\b[^.;]{0,160}?\b(?:in|into|to)\s+the\s+public\s+domain"
 )
+# "Is not licensed under", "no longer released under the terms of", "not in the public domain": what is named from there
+# to the end of the sentence, or to the next statement, is what the text is not under. "Not only" denies nothing.
+_GAP = rb"[\s*#/>\"'_-]+"
+DENIAL = re2.compile(
+    rb"(?i)\b(?:not|never|cannot|no\s+longer|neither|nor|(?:is|are|was|were|has|have|can|may|do|does)n['\x{2019}]t)"
+    rb"(?:"
+    + _GAP
+    + rb"(?:be|been|being|yet|currently|also|itself|dual|explicitly|made|is|are|it|they)){0,3}"
+    + _GAP
+    + rb"(?:(?:(?:licen[sc]ed|released|distributed|available|provided|published|covered)"
+    + _GAP
+    + rb")?under\b"
+    rb"|(?:licen[sc]ed|covered)" + _GAP + rb"by\b"
+    rb"|(?:(?:placed|released|put|dedicated)" + _GAP + rb")?(?:in|into|to)" + _GAP + rb"the" + _GAP + rb"public\b)"
+)
+DENIAL_END = re2.compile(
+    rb"(?i)[.;!?](?:\s|$)|\n[\s*#/>]*\n|\b(?:but|instead|rather|except|unless|licen[sc]ed|released|distributed)\b"
+)
+LONGEST_DENIAL = 300  # bytes
 URL = re2.compile(rb"https?://([^\s<>()\[\]\"'`]+)")
 MOST_MENTIONS = 1000  # per pattern and file
 FILLER = {"the", "license", "licence", "software", "version", "v", "style", "terms", "open", "source", "for", "of"}
@@ -75,13 +96,14 @@ def mentions(text: str) -> list[Match]:
     """Licences that a text says it is under, names below a heading "License", or links to, in that order.
 
     A notice that forbids ("proprietary and confidential", "non-commercial use only") is a licence, too. A text of a
-    few words is taken for a name (``Apache 2.0`` is a whole LICENSE file in the wild).
+    few words is taken for a name (``Apache 2.0`` is a whole LICENSE file in the wild). A licence that the text says it
+    is *not* under counts as UNKNOWN_REFERENCE: there are terms, and these are not they.
     """
     found = _Finder(text)
     if len(text) < LONGEST_NAME * 10 and (name := resolve(text)):
         found.add(name, "name", 1)
-    for _, line in found.all(PUBLIC_DOMAIN, group=0):
-        found.add("LicenseRef-scancode-public-domain", "name", line)
+    for _, line, denied in found.named(PUBLIC_DOMAIN, group=0):
+        found.add(UNKNOWN_REFERENCE if denied else "LicenseRef-scancode-public-domain", "name", line)
     for pattern in (PROPRIETARY, REFUSALS):
         for _, line in found.all(pattern, group=0):
             found.add(FORBIDDEN, "name", line)
@@ -91,14 +113,14 @@ def mentions(text: str) -> list[Match]:
         found.add(FORBIDDEN, "name", 1)
     notices = found.gnu_notices()
     for pattern in (MENTION, KEYED, HEADING):
-        for phrase, line in found.all(pattern):
+        for phrase, line, denied in found.named(pattern):
             if not notices.isdisjoint((line - 1, line, line + 1)) and re.match("gnu|version", phrase, re.IGNORECASE):
                 continue
             if name := _leading_name(phrase):
-                found.add(name, "name", line)
-    for url, line in found.all(URL):
+                found.add(UNKNOWN_REFERENCE if denied else name, "name", line)
+    for url, line, denied in found.named(URL):
         if name := _addresses().get(_address(url)):
-            found.add(name, "link", line)
+            found.add(UNKNOWN_REFERENCE if denied else name, "link", line)
     if not found.seen:
         for phrase, line in found.all(DEBIAN_TEXT):
             if name := _leading_name(phrase):
@@ -111,6 +133,7 @@ class _Finder:
 
     def __init__(self, text: str) -> None:
         self.data = text.encode("utf-8", "replace")
+        self.denials = [self._denial(match) for match in islice(DENIAL.finditer(self.data), MOST_MENTIONS)]
         self.seen: dict[tuple[str, int], Match] = {}
 
     @property
@@ -120,10 +143,35 @@ class _Finder:
     def add(self, license: str, method: str, line: int) -> None:
         self.seen.setdefault((license, line), Match(license, method, 1.0, line, line))
 
+    def _denial(self, match: Any) -> tuple[int, int]:
+        """From the first byte of a denial to the end of what it denies."""
+        limit = match.end() + LONGEST_DENIAL
+        end = DENIAL_END.search(self.data, match.end(), limit)
+        return match.start(), end.start() if end else min(limit, len(self.data))
+
+    def _denied_to(self, place: int) -> int:
+        """Where the denial ends in which a byte stands; 0 if it stands in none."""
+        number = bisect_right(self.denials, (place, len(self.data))) - 1
+        end = self.denials[number][1] if number >= 0 else 0
+        return end if place < end else 0
+
     def all(self, pattern: Any, group: int = 1) -> Iterator[tuple[str, int]]:
         """The text of the group in each match, and its line."""
         for match, line in self.found(pattern, group):
             yield match[group].decode("utf-8", "replace"), line
+
+    def named(self, pattern: Any, group: int = 1) -> Iterator[tuple[str, int, bool]]:
+        """The same, and whether it is denied; the search goes on behind what is denied."""
+        place = line = counted = 0
+        for _ in range(MOST_MENTIONS):
+            match = pattern.search(self.data, place)
+            if match is None:
+                return
+            start = match.start(group)
+            line, counted = line + self.data.count(b"\n", counted, start), start
+            denied_to = self._denied_to(start)
+            yield match[group].decode("utf-8", "replace"), line + 1, denied_to > 0
+            place = denied_to or match.end()
 
     def found(self, pattern: Any, group: int) -> Iterator[tuple[Any, int]]:
         """The first MOST_MENTIONS matches, with the line on which the group begins."""
@@ -143,7 +191,7 @@ class _Finder:
             name = f"{GNU_FAMILIES[(family or b'').lower()]}-{whole}-{'or-later' if later else 'only'}"
             if parse(name) is None:
                 name = name.replace("-1.0-", "-2.0-").replace("AGPL-2.0", "AGPL-3.0")
-            self.add(name, "header", line)
+            self.add(UNKNOWN_REFERENCE if self._denied_to(match.start()) else name, "header", line)
             lines.add(line)
         return lines
 

@@ -16,10 +16,28 @@ EMAIL = compile_linear(
     rf"@((?:[{_LETTER}](?:[{_LETTER}\p{{M}}-]*[{_LETTER}\p{{M}}])?\.)+)([\p{{Latin}}\p{{Greek}}\p{{Cyrillic}}]{{2,24}})"
 )
 # The same with its @ escaped, as in a URL, in HTML or in JSON. What stands before may end in an escape of its own.
-_AT = ("%40", "&#64;", "&#x40;", "\\u0040")
 ESCAPED_EMAIL = compile_linear(
     r"(?:%[0-9A-Fa-f]{2})?([A-Za-z0-9](?:[A-Za-z0-9._+-]|%2[BDEbde]|%5[Ff])*"
     r"(?:%40|&#64;|&#x40;|\\u0040)((?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+)([A-Za-z]{2,24}))"
+)
+# The same in words, for people: "jane [at] acme.org", "jane at acme dot org", "jane AT acme.org", "<jane at acme.org>".
+_LOCAL = r"[A-Za-z0-9][A-Za-z0-9._+-]*"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_AT, _DOT = (rf" ?[\[({{<] ?{word} ?[\])}}>] ?" for word in ("at", "dot"))
+_ENDING = r"([A-Za-z]{2,24})"
+SPELT_EMAILS = tuple(
+    compile_linear(expression)
+    for expression in (
+        rf"(?i)({_LOCAL}(?:(?: dot |{_DOT})[A-Za-z0-9_+-]+)*{_AT}((?:{_LABEL}(?:\.| dot |{_DOT}))+){_ENDING})",
+        rf"(?i)({_LOCAL}(?: dot [A-Za-z0-9_+-]+)*[ _]at[ _]((?:{_LABEL}[ _]dot[ _])+){_ENDING})",
+        r"([a-z0-9][a-z0-9._+-]* AT ((?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+)([a-z]{2,24}))",
+        rf"(?i)<({_LOCAL} at ((?:{_LABEL}\.)+){_ENDING})>",
+    )
+)
+# What every escaped or spelt address has. One look for all of it costs 1.1 ns a character, a look for each 0.5.
+_CUE = compile_linear(
+    r"(?i:%40|&#64;|&#x40;|\\u0040|[\[({<] ?at ?[\])}>]|[ _]at[ _][a-z0-9-]+[ _]dot[ _]|<[a-z0-9._+-]+ at )"
+    r"|[a-z0-9] AT [a-z0-9]"
 )
 _CHARACTER = compile_linear(rf"[{_LETTER}]")
 _ESCAPE = re.compile(r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[nrtbfv])|%[0-9A-Fa-f]{2}")
@@ -47,6 +65,12 @@ _DOMAINS = """
     tt tv tw tz ua ug uk us uy uz va vc ve vg vi vn vu wf ws xyz ye yt za zm zw
 """
 DOMAINS = frozenset(_DOMAINS.split())
+# Of an address in words, where no tensor has a method; and those that behind " dot " go on with a sentence.
+SPELT_DOMAINS = DOMAINS | frozenset(["at", "ge", "gt", "lt", "mm", "mt", "ne", "to"])
+_GO_ON = frozenset(["am", "as", "at", "by", "do", "in", "is", "me", "my", "no", "so", "to"])
+_NOBODY = frozenset(["available", "found", "here", "him", "hosted", "it", "look", "me", "online", "site", "them", "us"])
+_NO_HOST = frozenset(["a", "an", "any", "each", "every", "first", "last", "one", "that", "the", "this", "your"])
+_WORD = re.compile(r"[A-Za-z0-9]+")
 
 _RESOLVERS = """
     8.8.8.8 8.8.4.4 1.1.1.1 1.0.0.1 76.76.19.19 76.223.122.150 9.9.9.9 149.112.112.112 208.67.222.222 208.67.220.220
@@ -79,8 +103,9 @@ def find_emails(text: str) -> Iterator[Span]:
     """E-mail addresses. A file name, an attribute, a call and the user of ``git@host`` are none."""
     if "@" in text:
         yield from _plain_emails(text)
-    if any(at in text for at in _AT):
+    if _CUE.search(text):
         yield from _escaped_emails(text)
+        yield from _spelt_emails(text)
 
 
 def _plain_emails(text: str) -> Iterator[Span]:
@@ -122,6 +147,25 @@ def _escaped_emails(text: str) -> Iterator[Span]:
         numbers = all(label.isdigit() for label in labels.split(".") if label)
         if ending in DOMAINS and not numbers and not text[end : end + 1].isalnum():
             yield Span(start, end, "EMAIL", "escaped-email")
+
+
+def _spelt_emails(text: str) -> Iterator[Span]:
+    """Addresses in words; "stop at the first dot in a name" and "find us at acme dot com" are none.
+
+    Not found is what has no sign but the words: "jane at acme.org", outside of <>.
+    """
+    for expression in SPELT_EMAILS:
+        for match in expression.finditer(text):
+            start, end = match.span(1)
+            local, host = (_WORD.findall(part)[0].lower() for part in match.group(1, 2))
+            ending, follows = match.group(3).lower(), text[end : end + 1]
+            if ending not in SPELT_DOMAINS or local in _NOBODY or host in _NO_HOST:
+                continue
+            if ending in _GO_ON and text[match.start(3) - 1] == " ":
+                continue
+            if (start and text[start - 1].isalnum()) or follows.isalnum() or (follows and follows in "_(["):
+                continue
+            yield Span(start, end, "EMAIL", "spelt-email")
 
 
 def find_ip_addresses(text: str) -> Iterator[Span]:

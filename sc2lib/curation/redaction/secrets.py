@@ -223,6 +223,10 @@ def load_rules(document: str) -> tuple[list[SecretRule], Placeholders]:
     rules = []
     for entry in table["rules"]:
         values: dict[str, Any] = dict(entry)
+        for name, term in table.get("terms", {}).items():
+            if f"{{{name}}}" in values["regex"]:
+                values["regex"] = values["regex"].replace(f"{{{name}}}", term["regex"])
+                values["keywords"] = [*values["keywords"], *term.get("keywords", ())]
         for name in ("positive", "negative"):
             values[name] = tuple("".join(pieces) for pieces in values.get(name, ()))
         rules.append(SecretRule(**values | {"keywords": tuple(values["keywords"])}))

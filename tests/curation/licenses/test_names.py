@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from sc2lib.curation.licenses.names import (
     MOST_MENTIONS,
+    UNKNOWN_REFERENCE,
     UNKNOWN_SPDX,
     data,
     licenses_of,
@@ -121,13 +122,36 @@ def test_mentions_in_prose(text: str, expected: list[str]) -> None:
     assert [match.license for match in mentions(text)] == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("This is not licensed under MIT.", [UNKNOWN_REFERENCE]),
+        ("It is not licensed under the [MIT license](https://opensource.org/licenses/MIT).", [UNKNOWN_REFERENCE]),
+        ("It is no longer released\nunder the terms of the MIT license.", [UNKNOWN_REFERENCE]),
+        ("It isn\u2019t distributed under the Apache License 2.0.", [UNKNOWN_REFERENCE]),
+        ("Trademarks are not licensed under the GNU General Public License version 2.", [UNKNOWN_REFERENCE]),
+        ("It has not been placed in the public domain.", [UNKNOWN_REFERENCE]),
+        ("It is licensed under MIT, not under the GNU General Public License.", [UNKNOWN_REFERENCE, "MIT"]),
+        ("It is not licensed under MIT but released under GPL-3.0.", [UNKNOWN_REFERENCE, "GPL-3.0-only"]),
+        ("This is NOT licensed under LGPL-2.1. It is licensed under MIT.", [UNKNOWN_REFERENCE, "MIT"]),
+        ("It is not only licensed under the MIT license but also under Apache-2.0.", ["MIT"]),
+        ("Do not change it. It is licensed under the MIT license.", ["MIT"]),
+    ],
+)
+def test_a_license_that_a_text_denies_is_none_that_it_is_under(text: str, expected: list[str]) -> None:
+    found = {match.license for match in mentions(text + "\n" + "word " * 30)}
+    assert found - {UNKNOWN_REFERENCE} == set(expected) - {UNKNOWN_REFERENCE}
+    assert (UNKNOWN_REFERENCE in found) == (UNKNOWN_REFERENCE in expected)
+
+
 def test_a_mention_stands_on_its_line() -> None:
     text = "# Project\n\nWords.\n\nIt is released under the MIT license.\nSee https://opensource.org/licenses/MIT\n"
     assert [(match.method, match.first_line) for match in mentions(text)] == [("name", 5), ("link", 6)]
 
 
 @pytest.mark.parametrize(
-    "piece", ["\n", " ", "license\n", "licensed under ", "https://", "placed in ", "License: a", "é"]
+    "piece",
+    ["\n", " ", "license\n", "licensed under ", "https://", "placed in ", "License: a", "é", "not under ", "never be "],
 )
 def test_no_text_stalls_the_search_for_names(piece: str) -> None:
     """Steps, not seconds: a pattern that goes back over its text would try each of the 300,000 places again."""

@@ -35,6 +35,16 @@ def addresses(text):
         (r'"\u003cjane@acme.org\u003e"', ["jane@acme.org"]),
         (r"'jane@acme.org\nbob@acme.org'", ["jane@acme.org", "bob@acme.org"]),
         (r"C:\\nbob@acme.org", ["nbob@acme.org"]),
+        ("jane [at] acme [dot] org", ["jane [at] acme [dot] org"]),
+        ("<jane.doe(at)mail.acme.co.uk>", ["jane.doe(at)mail.acme.co.uk"]),
+        ("Jane <jane <at> acme.org>", ["jane <at> acme.org"]),
+        ("(jane at acme dot org, bob dot lee at acme dot de)", ["jane at acme dot org", "bob dot lee at acme dot de"]),
+        ("# bob DOT lee AT acme-lab DOT fr", ["bob DOT lee AT acme-lab DOT fr"]),
+        (":contact: jane_at_acme_dot_edu", ["jane_at_acme_dot_edu"]),
+        ("Jane Doe (jane AT acme.org)", ["jane AT acme.org"]),
+        ("jane (at) cse.iitx.ac.in", ["jane (at) cse.iitx.ac.in"]),
+        ("Jane Doe <jane at acme.org>", ["jane at acme.org"]),
+        ("Jane {at} tuwien.ac.at: jane{at}tuwien.ac.at", ["Jane {at} tuwien.ac.at", "jane{at}tuwien.ac.at"]),
     ],
 )
 def test_emails_are_found(text, found):
@@ -59,6 +69,13 @@ def test_emails_are_found(text, found):
         "user@localhost",
         "npm install left-pad@1.3.0",
         "a@b@c.de_f",
+        "for name in dir(at) if at else ()",
+        "tokens[at] first.is_last(x), x[at] y.de(z)",
+        "stop at first dot after the last separator, or at the dot in it",
+        "find us at acme dot com",
+        "the docs at acme.org, <see at> acme.org",
+        "look at <this at all.very>",
+        "SELECT x AT TIME ZONE utc",
     ],
 )
 def test_what_only_looks_like_an_email_is_left(text):
