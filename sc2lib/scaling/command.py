@@ -28,6 +28,8 @@ def plan_options(command: argparse.ArgumentParser) -> None:
     add("--defer-gradient-sync", action=argparse.BooleanOptionalAction, help=defer)
     gather = "gather the blocks' weights in bf16 (default: as the profile)"
     add("--gather-bf16", action=argparse.BooleanOptionalAction, help=gather)
+    keep = "gather weights once a step, and keep them until its last backward pass (default: as the profile)"
+    add("--keep-gathered", action=argparse.BooleanOptionalAction, help=keep)
     search = "plan the fastest layout that fits, of those that divide, instead of the profile's; what is given stays"
     add("--search", action="store_true", help=search)
     mfu = "fraction of the peak while a GPU computes (default: the profile's planned_mfu, an assumption)"
@@ -104,6 +106,7 @@ def answer(options: argparse.Namespace) -> tuple[str, bool]:
         megatron=options.megatron,
         defer_gradient_sync=options.defer_gradient_sync,
         gather_bf16=options.gather_bf16,
+        keep_gathered=options.keep_gathered,
     )
     if options.megatron and options.gather_bf16:
         raise ParameterError("--megatron keeps its weights in bf16 already; leave --gather-bf16 out")

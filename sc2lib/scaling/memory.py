@@ -47,7 +47,8 @@ class Layout:
 
     `sharding` says what the data-parallel group shares out: "none" (every rank has all), "optimizer" (ZeRO stage 1,
     Megatron's distributed optimizer) or "full" (ZeRO stage 3, FSDP2: weights and gradients too, each block gathered
-    when it computes). `defer_gradient_sync`: with "full", gradients stay whole until the last of several micro-batches.
+    when it computes). `defer_gradient_sync`: with "full", gradients stay whole until the last of several micro-batches;
+    `keep_gathered`: weights stay gathered from the first forward pass of a step to its last backward pass.
     `checkpointing` keeps only each block's input and computes the rest again in the backward pass.
     `split_vocabulary` cuts embedding, head and logits over the tensor-parallel ranks too, as Megatron does; the
     book's training keeps them whole.
@@ -59,6 +60,7 @@ class Layout:
     micro_batch: int = 1
     sharding: str = "none"
     defer_gradient_sync: bool = False
+    keep_gathered: bool = False
     checkpointing: bool = False
     split_vocabulary: bool = False
 
@@ -150,33 +152,71 @@ def recomputed_bytes(config: ModelConfig, tokens: int, precision: Precision, lay
     return tokens * (kept + wider * config.hidden_size) + mlp_gradient_bytes(config, tokens, precision, layout)
 
 
-def chunked_loss_bytes(config: ModelConfig, precision: Precision) -> int:
-    """Bytes of the book's chunked loss on a CPU: forward, the gradient of the output matrix in fp32, the matrix as
-    autocast casts it, and one chunk's logits and their log-softmax in fp32; backward, that gradient and it scaled."""
+def plain_loss_bytes(config: ModelConfig, tokens: int, parts: int = 1) -> tuple[int, int]:
+    """Bytes that a cross-entropy of whole logits needs forward, the logits and their log-softmax in fp32, and backward;
+    each of `parts` ranks holds its part of the vocabulary."""
+    backward = config.logit_bytes(tokens, parts)
+    return backward * 2 // 3, backward
+
+
+def chunked_loss_bytes(config: ModelConfig, tokens: int, precision: Precision) -> tuple[int, int]:
+    """Bytes that the book's loss needs on a CPU, forward and backward; what is added up is fp32.
+
+    In chunks, forward: the gradients of its input and of the output matrix, the matrix as autocast casts it, and of one
+    chunk the logits and their log-softmax, or a product of the matrix's size; backward, both gradients, and scaled.
+    Where one chunk holds all logits the loss is a plain one, with the matrix as autocast casts it and its gradient.
+    """
+    hidden, matrix = tokens * config.hidden_size, config.vocab_size * config.hidden_size
+    if tokens * config.vocab_size <= CPU_CHUNK:
+        forward, backward = (precision.casts * matrix + each for each in plain_loss_bytes(config, tokens))
+        return forward, max(backward, (4 + precision.casts) * matrix)
     chunk = max(CPU_CHUNK, SMALLEST_CHUNK_TOKENS * config.vocab_size)
-    matrix = config.vocab_size * config.hidden_size
-    return max((4 + precision.casts) * matrix + 2 * 4 * chunk, 2 * 4 * matrix)
+    product = precision.activations * matrix + (4 + precision.casts) * chunk
+    forward = 4 * hidden + (4 + precision.casts) * matrix + max(2 * 4 * chunk, product)
+    return forward, 2 * 4 * (hidden + matrix)
 
 
-def copied_bytes(config: ModelConfig, tokens: int, layout: Layout, precision: Precision, logits: float) -> float:
-    """Bytes of weights that are there a second time, to compute with, beyond what the loss with its `logits` needs.
+def activation_bytes(config: ModelConfig, tokens: int, layout: Layout, precision: Precision) -> tuple[int, int]:
+    """Bytes kept for the backward pass, and those of a block that is recomputed there (0 where none is)."""
+    kept = config.activation_bytes(tokens, precision.activations, layout.tensor, layout.checkpointing)
+    kept += autocast_bytes(config, tokens, precision, layout) + mlp_gradient_bytes(config, tokens, precision, layout)
+    block = recomputed_bytes(config, tokens, precision, layout) if layout.checkpointing else 0
+    return kept - block, block
+
+
+def bytes_beside_state(
+    config: ModelConfig,
+    layout: Layout,
+    precision: Precision,
+    activations: tuple[int, int],
+    loss: tuple[int, int],
+) -> float:
+    """The most that a micro-batch adds to weights, gradients and moments: in its loss, in the backward pass of a block,
+    or at the end, where the embedding has its gradient.
 
     Autocast keeps its copies of the blocks' matrices until their backward pass, gathered or not; where blocks are
-    recomputed, its cache keeps them until the loss is there, in the memory that a block will be recomputed in. With
-    "full" sharding come whole weights beside the shards: embedding, last norm and head from forward to backward; of the
-    blocks, in the memory that the loss has left, the one that computes and its neighbour, and the gradients of one
-    before they are scattered.
+    recomputed, its cache keeps them until the loss is there. With "full" sharding come whole weights beside the shards:
+    embedding, last norm and head from forward to backward, and the blocks if they are kept gathered, else the one that
+    computes and its neighbour; and the gradients of one before they are scattered. That of the output matrix waits for
+    the embedding's, if they are one matrix or scattered together; two gradients of one matrix are added up in a third.
     """
     blocks = block_parameters(config) / layout.tensor
-    copies = precision.block_casts * blocks / layout.pipeline
-    if layout.checkpointing:
-        one = copies / config.num_hidden_layers
-        copies = one + max(0, copies - one - recomputed_bytes(config, tokens, precision, layout))
-    if layout.sharding == "full" and layout.data > 1:
-        ends = end_parameters(config) / (layout.tensor if layout.split_vocabulary else 1)
-        passing = 2 * precision.gathered + precision.gradients
-        copies += precision.weights * ends + max(0, passing * blocks / config.num_hidden_layers - logits)
-    return copies
+    matrix = config.vocab_size * config.hidden_size / (layout.tensor if layout.split_vocabulary else 1)
+    tied, full = config.tie_word_embeddings, layout.sharding == "full" and layout.data > 1
+    waits = tied or (full and not layout.defer_gradient_sync)
+    (kept, block), (forward, backward) = activations, loss
+    casts, gathered, passing = precision.block_casts * blocks / layout.pipeline, 0.0, 0.0
+    if full:
+        gathered = precision.weights * matrix * (1 if tied else 2)
+        passing = precision.gradients * blocks / config.num_hidden_layers
+        if layout.keep_gathered:
+            gathered += precision.gathered * blocks / layout.pipeline
+        else:
+            passing += 2 * precision.gathered * blocks / config.num_hidden_layers
+    late = casts / config.num_hidden_layers if layout.checkpointing else casts
+    at_loss = max(forward + casts, backward + (0 if layout.checkpointing else casts))
+    in_block = block + late + passing + (precision.gradients * matrix if waits else 0)
+    return gathered + max(kept + max(at_loss, in_block), 3 * precision.gradients * matrix if tied else 0)
 
 
 # docs: start-memory
@@ -203,22 +243,26 @@ def training_memory(
     precision: Precision = MIXED,
     chunked_loss: bool = False,
 ) -> TrainingMemory:
-    """State of AdamW per parameter, and what one micro-batch of sequences of `length` tokens adds to it."""
+    """State of AdamW per parameter, and what one micro-batch of sequences of `length` tokens adds to it.
+
+    A recomputed block counts for what it needs beyond `logits`, which have gone by then; `copies` are all the rest.
+    """
     layout = layout or Layout()
     layout.check(config)
     parameters = local_parameters(config, layout.tensor, layout.split_vocabulary) / layout.pipeline
-    parts = layout.tensor if layout.split_vocabulary else 1
     shared = parameters / (layout.data if layout.sharding == "full" else 1)
     tokens = layout.micro_batch * length
-    logits = chunked_loss_bytes(config, precision) if chunked_loss else config.logit_bytes(tokens, parts)
+    plain = plain_loss_bytes(config, tokens, layout.tensor if layout.split_vocabulary else 1)
+    loss = chunked_loss_bytes(config, tokens, precision) if chunked_loss else plain
+    kept, block = activation_bytes(config, tokens, layout, precision)
+    activations = kept + max(0, block - max(loss))
+    beside = bytes_beside_state(config, layout, precision, (kept, block), loss)
     return TrainingMemory(
         weights=precision.weights * shared,
         gradients=precision.gradients * (parameters if layout.defer_gradient_sync else shared),
         optimizer=precision.optimizer * parameters / (1 if layout.sharding == "none" else layout.data),
-        activations=config.activation_bytes(tokens, precision.activations, layout.tensor, layout.checkpointing)
-        + autocast_bytes(config, tokens, precision, layout)
-        + mlp_gradient_bytes(config, tokens, precision, layout),
-        logits=logits,
-        copies=copied_bytes(config, tokens, layout, precision, logits),
+        activations=activations,
+        logits=max(loss),
+        copies=beside - activations - max(loss),
     )
     # docs: end-memory

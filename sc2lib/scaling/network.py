@@ -19,7 +19,8 @@ class Traffic:
         return self.gathered + self.reduced
 
     def in_last_backward(self, micro_batches: int) -> float:
-        """Of them, those of the last backward pass when all gradients wait for it: they, and its own gathers."""
+        """Of them, those of the last backward pass when all gradients wait for it and no weights are kept gathered:
+        they, and its own gathers."""
         return self.reduced + self.gathered / micro_batches / 2
 
 
@@ -28,6 +29,7 @@ def traffic(config: ModelConfig, layout: Layout, precision: Precision, micro_bat
 
     "full" (FSDP2, as the book trains): in every micro-batch the blocks' weights come twice, for the forward and for the
     backward pass, embedding and head (never rounded) once, and the gradients go out; once a step if they are deferred.
+    Weights that are kept gathered come once a step.
     "optimizer" scatters gradients and gathers weights once a step; "none" does the same with gradients alone (an
     all-reduce). What tensor-parallel ranks add up is in `tensor_traffic`, what pipeline stages hand on in
     `pipeline_traffic`.
@@ -37,7 +39,8 @@ def traffic(config: ModelConfig, layout: Layout, precision: Precision, micro_bat
     blocks = block_parameters(config) / layout.tensor / layout.pipeline
     ends = end_parameters(config) / (layout.tensor if layout.split_vocabulary else 1)
     if layout.sharding == "full":
-        gathered = micro_batches * (2 * precision.gathered * blocks + precision.weights * ends)
+        times, passes = (1, 1) if layout.keep_gathered else (micro_batches, 2)
+        gathered = times * (passes * precision.gathered * blocks + precision.weights * ends)
         reductions = 1 if layout.defer_gradient_sync else micro_batches
         return Traffic(ring * gathered, ring * reductions * precision.gradients * local)
     again = precision.weights if layout.sharding == "optimizer" else precision.gradients

@@ -20,6 +20,7 @@ from sc2lib.scaling.memory import (
     training_memory,
 )
 from sc2lib.scaling.network import Traffic, pipeline_traffic, tensor_traffic, traffic
+from sc2lib.training.config import TRAFFIC
 
 USABLE = 0.9  # of a device's memory: the rest is for the driver, communication buffers and fragments
 PRECISIONS = {"bf16-mixed": MASTER, "32-true": FULL}
@@ -70,8 +71,8 @@ class Choices:
     """What a plan may fix; None: what the profile trains with, and where that does not fit, what does.
 
     `sharding` none, optimizer or full. `megatron` plans that program's recipe instead of the book's: bf16 weights and
-    gradients beside fp32 masters, the vocabulary split. `defer_gradient_sync` and `gather_bf16` are the knobs of that
-    name, for "full" sharding.
+    gradients beside fp32 masters, the vocabulary split. `defer_gradient_sync`, `gather_bf16` and `keep_gathered` are
+    the knobs of that name, for "full" sharding.
     """
 
     tensor: int | None = None
@@ -82,6 +83,7 @@ class Choices:
     megatron: bool = False
     defer_gradient_sync: bool | None = None
     gather_bf16: bool | None = None
+    keep_gathered: bool | None = None
 
     def precision(self, knobs: Mapping[str, Any]) -> Precision:
         """Bytes of each kind of state."""
@@ -92,6 +94,10 @@ class Choices:
         if gathers_bf16 and found is not MASTER:
             raise ParameterError(f"--gather-bf16 would round what {knobs['precision']} computes with; leave it out")
         return MASTER_GATHER_BF16 if gathers_bf16 else found
+
+    def autocasts(self, knobs: Mapping[str, Any]) -> bool:
+        """Whether weights are fp32 and products bf16, so that gathers in bf16 lose nothing."""
+        return not self.megatron and PRECISIONS[knobs["precision"]] is MASTER
 
     def fsdp_knob(self, name: str, knobs: Mapping[str, Any]) -> bool:
         """`name` as chosen, else as the profile trains; always off where the copies do not share everything out."""
@@ -122,10 +128,18 @@ class Placed:
         return self.stage.batch // (self.layout.micro_batch * self.layout.data)
 
     @property
+    def sharding(self) -> str:
+        """What the copies share out, and the knobs that change what they send, for a reader."""
+        knobs = [name for name in TRAFFIC if getattr(self.layout, name, self.precision is MASTER_GATHER_BF16)]
+        return " + ".join([f"sharding {self.layout.sharding}", *knobs])
+
+    @property
     def step_layout(self) -> Layout:
-        """The layout as a step sees it: with one copy or one micro-batch, no gradient waits."""
-        deferred = self.layout.defer_gradient_sync and self.layout.data > 1 and self.micro_batches > 1
-        return replace(self.layout, defer_gradient_sync=deferred)
+        """The layout as a step sees it: with one copy or one micro-batch no gradient waits, and with one copy nothing
+        is gathered."""
+        copies = self.layout.data > 1
+        deferred = self.layout.defer_gradient_sync and copies and self.micro_batches > 1
+        return replace(self.layout, defer_gradient_sync=deferred, keep_gathered=self.layout.keep_gathered and copies)
 
     @property
     def traffic(self) -> Traffic:
@@ -236,6 +250,7 @@ def spread(cluster: Cluster, knobs: Mapping[str, Any], choices: Choices) -> list
             checkpointing=stage.checkpointing if choices.checkpointing is None else choices.checkpointing,
             split_vocabulary=choices.megatron,
             defer_gradient_sync=choices.fsdp_knob("defer_gradient_sync", knobs),
+            keep_gathered=choices.fsdp_knob("keep_gathered", knobs),
         )
         layout.check(stage.model)
         _check_batch(stage, layout)
@@ -276,10 +291,14 @@ def remedy(placed: Placed, cluster: Cluster) -> str:
         for one, words in ((placed, ""), (recomputed(placed), " and --checkpointing")):
             if gpus := _gpus_that_fit(one, cluster):
                 return f"its state is the most; take at least {gpus} GPUs{words}"
+    if layout.keep_gathered and found.copies > max(found.activations, found.logits):
+        return "its gathered weights are the most; take --no-keep-gathered"
     if not layout.checkpointing:
         return "take --checkpointing"
     if layout.micro_batch > 1:
         return "take --micro-batch 1"
+    if layout.keep_gathered:
+        return "take --no-keep-gathered"
     if layout.defer_gradient_sync:
         return "take --no-defer-gradient-sync"
     for degree in divisors(cluster.gpus_per_node):

@@ -126,10 +126,12 @@ def _memory_lines(placed: Placed, cluster: Cluster) -> list[Quantity]:
         "logits": "a plain cross-entropy; the book's chunked loss needs less",
         "copies": "autocast's bf16 blocks; gathered (FSDP2): embedding, head, what three blocks need beyond logits",
     }
+    if placed.step_layout.keep_gathered:
+        sources["copies"] = "autocast's bf16 blocks; gathered (FSDP2): embedding, head and all blocks"
     if placed.step_layout.defer_gradient_sync:
         sources["gradients"] = "bytes a parameter / (tensor x pipeline): whole until the last micro-batch"
     if placed.layout.checkpointing:
-        sources["activations"] = "each block's input, and one block recomputed, fused attention"
+        sources["activations"] = "each block's input, what one recomputed needs beyond logits, fused attention"
     lines = [
         Quantity(group, part.name, getattr(found, part.name), "B", sources[part.name])
         for part in fields(found)
@@ -153,15 +155,15 @@ def _network_lines(placed: Placed, cluster: Cluster) -> list[Quantity]:
         verdict = f"LONGER than the {step.copies - step.unhidden:.3g} s that computing hides"
     else:
         verdict = "hides behind computing"
-    deferred = placed.step_layout.defer_gradient_sync
+    layout, each = placed.step_layout, f"in each of {placed.micro_batches} micro-batches"
     weights = "bf16 weights" if placed.precision is MASTER_GATHER_BF16 else "weights"
+    gathered = "once" if layout.keep_gathered else f"twice {each}"
+    scattered = "once" if layout.defer_gradient_sync else each
     what = {
-        "full": f"{weights} gathered twice in each of {{}} micro-batches, gradients scattered once (FSDP2)"
-        if deferred
-        else f"{weights} gathered twice and gradients scattered in each of {{}} micro-batches (FSDP2)",
+        "full": f"{weights} gathered {gathered}, gradients scattered {scattered} (FSDP2)",
         "optimizer": "gradients scattered, weights gathered, once",
         "none": "gradients added up over the copies, once",
-    }[placed.layout.sharding].format(placed.micro_batches)
+    }[layout.sharding]
     name = placed.stage.name
     speed = f"that / {copies_bandwidth(placed, cluster) / 1e9:g} GB/s{_ring(placed, cluster)}"
     return [

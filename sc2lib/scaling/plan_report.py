@@ -19,7 +19,7 @@ def headline(cluster: Cluster, placed: Sequence[Placed]) -> str:
     layout = placed[0].layout
     lines = [
         f"{cluster.nodes} nodes x {cluster.gpus_per_node} {cluster.hardware.name} = {cluster.gpus} GPUs",
-        f"tensor {layout.tensor} x pipeline {layout.pipeline} x data {layout.data}, sharding {layout.sharding}",
+        f"tensor {layout.tensor} x pipeline {layout.pipeline} x data {layout.data}, {placed[0].sharding}",
     ]
     for one in placed:
         kept = "blocks recomputed" if one.layout.checkpointing else "activations kept"

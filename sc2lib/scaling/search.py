@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 from sc2lib.errors import ParameterError
@@ -10,6 +11,7 @@ from sc2lib.scaling.memory import divisors
 from sc2lib.scaling.placement import Choices, Placed, spread
 from sc2lib.scaling.plan import Quantity
 from sc2lib.scaling.step import run_seconds, step_time
+from sc2lib.training.config import TRAFFIC
 
 WORTH_IT = 0.01  # of the time: what is gained by less is less than the formulas know
 
@@ -18,9 +20,10 @@ WORTH_IT = 0.01  # of the time: what is gained by less is less than the formulas
 def fastest(cluster: Cluster, knobs: Mapping[str, Any], choices: Choices | None = None) -> list[Placed] | None:
     """Both stages in the layout of least time among those that divide and fit; None when none does.
 
-    Tensor degree, sharding and (Megatron's) pipeline degree are the same in both stages, as one profile has them;
-    micro-batch and recomputation are chosen for each. What `choices` fixes stays. Where the formulas see no
-    difference, the smaller degree and micro-batch win. They do see traffic and memory; they do not see that narrow
+    Tensor degree, sharding, what FSDP2 sends and (Megatron's) pipeline degree are the same in both stages, as one
+    profile has them; micro-batch and recomputation are chosen for each. What `choices` fixes stays. Where the seconds
+    are the same, since computing hides what is sent, less to send wins: real collectives are slower than data sheets.
+    Then the smaller degree and micro-batch win. The formulas do see traffic and memory; they do not see that narrow
     matrices and small micro-batches keep a GPU less busy.
     """
     choices, best = choices or Choices(), None
@@ -31,7 +34,7 @@ def fastest(cluster: Cluster, knobs: Mapping[str, Any], choices: Choices | None 
             continue
         found = [_quickest(one, cluster, choices) for one in start]
         both = [one for one in found if one is not None]
-        if len(both) == len(found) and (best is None or run_seconds(cluster, both) < run_seconds(cluster, best)):
+        if len(both) == len(found) and (best is None or _cost(both, cluster) < _cost(best, cluster)):
             best = both
     return best
     # docs: end-fastest
@@ -48,7 +51,7 @@ def suggestion(cluster: Cluster, placed: Sequence[Placed], best: Sequence[Placed
     degrees = f"tensor {layout.tensor}" + (f" x pipeline {layout.pipeline}" if layout.pipeline > 1 else "")
     sizes = " and ".join(str(one.layout.micro_batch) for one in best)
     again = " and ".join(one.stage.name for one in best if one.layout.checkpointing)
-    words = f"{degrees}, sharding {layout.sharding}, micro-batch {sizes}" + (f", {again} recomputed" if again else "")
+    words = f"{degrees}, {best[0].sharding}, micro-batch {sizes}" + (f", {again} recomputed" if again else "")
     return [
         Quantity("a faster layout that fits", "without failures", seconds / 86400, "days", f"{words}; take --search")
     ]
@@ -62,8 +65,19 @@ def _options(cluster: Cluster, knobs: Mapping[str, Any], choices: Choices) -> It
             whole = ["none"] if tensor == 1 else []  # ddp
             shardings = ["optimizer"] if choices.megatron else [*whole, "full"]
             for sharding in [choices.sharding] if choices.sharding else shardings:
-                micro_batch = choices.micro_batch or 1
-                yield replace(choices, tensor=tensor, pipeline=pipeline, sharding=sharding, micro_batch=micro_batch)
+                cut = replace(choices, tensor=tensor, pipeline=pipeline, sharding=sharding)
+                for sent in _sent(cut, knobs):
+                    yield replace(cut, micro_batch=choices.micro_batch or 1, **sent)
+
+
+def _sent(choices: Choices, knobs: Mapping[str, Any]) -> Iterator[dict[str, bool]]:
+    """Every combination of the knobs that change what FSDP2 sends, of those that this layout and precision have."""
+    found = []
+    for name in TRAFFIC:
+        chosen = getattr(choices, name)
+        has = choices.sharding == "full" and (name != "gather_bf16" or choices.autocasts(knobs))
+        found.append([chosen] if chosen is not None else [False, True] if has else [False])
+    return (dict(zip(TRAFFIC, values, strict=True)) for values in product(*found))
 
 
 def _quickest(placed: Placed, cluster: Cluster, choices: Choices) -> Placed | None:
@@ -73,4 +87,10 @@ def _quickest(placed: Placed, cluster: Cluster, choices: Choices) -> Placed | No
     again = [False, True] if choices.checkpointing is None else [choices.checkpointing]
     layouts = (replace(placed.layout, micro_batch=size, checkpointing=kept) for kept in again for size in sizes)
     fitting = [one for layout in layouts if (one := replace(placed, layout=layout)).fits(cluster)]
-    return min(fitting, key=lambda one: step_time(one, cluster).total, default=None)
+    return min(fitting, key=lambda one: _cost([one], cluster), default=None)
+
+
+def _cost(placed: Sequence[Placed], cluster: Cluster) -> tuple[float, float]:
+    """Seconds of the stages' steps, each to the microsecond, and those of what their copies send, hidden or not."""
+    steps = [(one.stage.steps, step_time(one, cluster)) for one in placed]
+    return sum(n * round(step.total, 6) for n, step in steps), sum(n * step.copies for n, step in steps)

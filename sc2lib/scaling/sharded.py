@@ -26,7 +26,15 @@ from sc2lib.scaling.memory import Layout
 from sc2lib.scaling.tracker import MemoryTracker
 from sc2lib.training.config import OptimizerConfig
 from sc2lib.training.optimizer import adamw
-from sc2lib.training.parallel import DATA, TENSOR, clip_gradients, deferred_gradient_sync, parallelise
+from sc2lib.training.parallel import (
+    DATA,
+    TENSOR,
+    clip_gradients,
+    deferred_gradient_sync,
+    kept_after_backward,
+    kept_after_forward,
+    parallelise,
+)
 from sc2lib.training.recomputation import recompute_blocks
 
 
@@ -80,6 +88,19 @@ def state_bytes(config: ModelConfig, layout: Layout) -> int:
         return local_bytes(sharded(config, layout))
 
 
+def pass_both_ways(model: Starcoder2, tokens: torch.Tensor, layout: Layout, last: bool, autocast: bool) -> None:
+    """One micro-batch as the strategy of chapter 12 runs it, the `last` of its step or not."""
+    with ExitStack() as stack:
+        if layout.defer_gradient_sync and not last:
+            stack.enter_context(deferred_gradient_sync(model))
+        if layout.keep_gathered and not last:
+            stack.enter_context(kept_after_backward(model))
+        keeping = kept_after_forward(model) if layout.keep_gathered else nullcontext()
+        with keeping, torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            loss = model.loss(tokens, tokens)
+        loss.backward()
+
+
 # docs: start-step
 def fake_step(
     config: ModelConfig,
@@ -92,7 +113,8 @@ def fake_step(
 
     Sequences have `length` tokens; fp32, or bf16-mixed with `autocast`. Every operation runs and computes nothing.
     The last pass counts: the moments and the gradients of earlier micro-batches are there before it, whole ones with
-    `defer_gradient_sync`, and the shapes that DTensor works out once, by whole tensors, are known.
+    `defer_gradient_sync`, and weights with `keep_gathered`, and the shapes that DTensor works out once, by whole
+    tensors, are known.
     """
     layout = layout or Layout()
     check_buildable(layout)
@@ -108,13 +130,9 @@ def fake_step(
         tracker = stack.enter_context(MemoryTracker())
         model.to_empty(device="cpu")
         optimizer = adamw(model, OptimizerConfig(steps=10_000))
-        for last in (True, False, True) if layout.defer_gradient_sync else (True, True):
+        for last in (True, False, True) if layout.defer_gradient_sync or layout.keep_gathered else (True, True):
             tracker.peak = tracker.now
-            with nullcontext() if last else deferred_gradient_sync(model):
-                with torch.autocast("cpu", torch.bfloat16) if autocast else nullcontext():
-                    loss = model.loss(tokens, tokens)
-                loss.backward()
-            del loss
+            pass_both_ways(model, tokens, layout, last, autocast)
             if last:
                 clip_gradients(model.parameters(), 1.0)
                 optimizer.step()

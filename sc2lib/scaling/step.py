@@ -87,13 +87,16 @@ def unhidden(placed: Placed, cluster: Cluster, compute: float, again: float) -> 
     """Seconds of the copies' traffic that a step does not hide behind its `compute` and what it computes `again`.
 
     "full": every micro-batch gathers and scatters, beside all computing; gradients that are deferred have the last
-    backward pass, which gathers too. What crosses once a step hides behind one pass
-    of one micro-batch: sums of gradients behind the last backward pass, in which they arise; weights of a sharded
-    optimizer behind the first forward pass, which they begin.
+    backward pass, which gathers too. What crosses once a step hides behind one pass of one micro-batch: sums of
+    gradients behind the last backward pass, in which they arise; weights that stay gathered, or those of a sharded
+    optimizer, behind the first forward pass, which they begin.
     """
     moved, rate = placed.traffic, copies_bandwidth(placed, cluster)
     forward = compute / 3 / placed.micro_batches
     backward = (2 * compute / 3 + again) / placed.micro_batches
+    if placed.step_layout.keep_gathered:
+        passes = 1 if placed.step_layout.defer_gradient_sync else placed.micro_batches
+        return max(0.0, moved.gathered / rate - forward) + max(0.0, moved.reduced / rate - passes * backward)
     if placed.layout.sharding == "full":
         waiting = moved.total / rate - compute - again
         if placed.step_layout.defer_gradient_sync:

@@ -19,6 +19,7 @@ from sc2lib.training.skips import Skips
 STRATEGIES = ("auto", "single", "ddp", "fsdp2", "tp", "fsdp2_tp")
 PRECISIONS = ("bf16-mixed", "32-true")
 ACCELERATORS = ("auto", "cpu", "cuda")
+TRAFFIC = ("defer_gradient_sync", "gather_bf16", "keep_gathered")  # what fsdp2 and fsdp2_tp send
 CONTENT = ("train", "validation", "tokenizer")  # files that decide the losses
 PLACES = (*CONTENT, "token_index", "documents")
 
@@ -123,10 +124,11 @@ class RunConfig:
     stores a slice of it); tp (the devices of one node compute the same sequences, each with its heads); fsdp2_tp
     (groups of `tensor_parallel_size` devices of a node do so, 0: all of a node, and the groups are fsdp2).
 
-    Two choices send less between the processes of fsdp2 and fsdp2_tp. `defer_gradient_sync`: the gradients of a step
+    Three choices send less between the processes of fsdp2 and fsdp2_tp. `defer_gradient_sync`: the gradients of a step
     are added up where they arise, whole, and cross the network after the last micro-batch (`ddp` always does that);
     4 bytes more for each parameter that a process computes with. `gather_bf16`: the blocks' matrices come in half the
-    bytes (`sc2lib.training.parallel`).
+    bytes (`sc2lib.training.parallel`). `keep_gathered`: what a step gathers in its first forward pass stays until its
+    last backward pass; 4 bytes more for each parameter that a process computes with, 2 with `gather_bf16`.
     """
 
     folder: str
@@ -146,6 +148,7 @@ class RunConfig:
     activation_checkpointing: bool = False
     defer_gradient_sync: bool = False
     gather_bf16: bool = False
+    keep_gathered: bool = False
     sample_tokens: int = 0
 
     def __post_init__(self) -> None:
@@ -221,7 +224,7 @@ class RunConfig:
             )
 
     def _check_traffic(self) -> None:
-        for name in ("defer_gradient_sync", "gather_bf16"):
+        for name in TRAFFIC:
             if getattr(self, name) and not self.fully_sharded:
                 raise ParameterError(
                     f"{name} changes what fsdp2 and fsdp2_tp send, and strategy {self.strategy} sends none of it; "
@@ -289,7 +292,7 @@ class TrainingConfig:
         """The same run on one device and with at most `layers` blocks, to be checked where the whole does not fit."""
         model = self.model.replace(num_hidden_layers=min(layers, self.model.num_hidden_layers))
         layout: dict[str, Any] = {"strategy": "auto", "tensor_parallel_size": 0}
-        layout |= {"defer_gradient_sync": False, "gather_bf16": False}
+        layout |= dict.fromkeys(TRAFFIC, False)
         run = replace(self.run, devices=1, nodes=1, **layout)
         return replace(self, model=model, run=run)
 

@@ -78,11 +78,12 @@ def parallelise(model: Starcoder2, mesh: DeviceMesh, gather_bf16: bool = False) 
         # docs: end-parallelise
 
 
+# docs: start-accumulate
 @contextmanager
 def deferred_gradient_sync(model: nn.Module) -> Iterator[None]:
     """For backward passes that are not the last of a step: gradients of the shards in `model` stay whole on this
     process, added up in fp32, until a backward pass outside of this context scatters their sum (DDP's `no_sync`)."""
-    modules = [module for module in model.modules() if isinstance(module, FSDPModule)]
+    modules = sharded_modules(model)
     for module in modules:
         module.set_requires_gradient_sync(False, recurse=False)
     try:
@@ -90,6 +91,40 @@ def deferred_gradient_sync(model: nn.Module) -> Iterator[None]:
     finally:
         for module in modules:
             module.set_requires_gradient_sync(True, recurse=False)
+
+
+@contextmanager
+def kept_after_forward(model: nn.Module) -> Iterator[None]:
+    """For forward passes: what they gather stays so for the backward pass, which gathers nothing. (What lies outside of
+    the blocks always does.)"""
+    blocks = [module for module in sharded_modules(model) if not isinstance(module, Starcoder2)]
+    for module in blocks:
+        module.set_reshard_after_forward(False, recurse=False)
+    try:
+        yield
+    finally:
+        for module in blocks:
+            module.set_reshard_after_forward(True, recurse=False)
+
+
+@contextmanager
+def kept_after_backward(model: nn.Module) -> Iterator[None]:
+    """For backward passes that are not the last of a step: what is gathered stays so for the next micro-batch, whose
+    weights are the same. A backward pass outside of this context frees it, block by block."""
+    modules = sharded_modules(model)
+    for module in modules:
+        module.set_reshard_after_backward(False, recurse=False)
+    try:
+        yield
+    finally:
+        for module in modules:
+            module.set_reshard_after_backward(True, recurse=False)
+            # docs: end-accumulate
+
+
+def sharded_modules(model: nn.Module) -> list[FSDPModule]:
+    """The modules in `model` that FSDP2 gathers: attention and MLP of each block, and the whole for what is left."""
+    return [module for module in model.modules() if isinstance(module, FSDPModule)]
 
 
 def scatter(whole: Starcoder2 | None, model: Starcoder2, device: torch.device) -> None:

@@ -22,6 +22,7 @@ MACHINE = (
     "activation_checkpointing",
     "defer_gradient_sync",
     "gather_bf16",
+    "keep_gathered",
 )
 
 

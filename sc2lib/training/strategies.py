@@ -1,7 +1,7 @@
 """Lightning's strategies, chosen by one word, with one form of checkpoint for all of them."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from torch.distributed.checkpoint.state_dict import (
 )
 
 from sc2lib.training.config import RunConfig
-from sc2lib.training.parallel import deferred_gradient_sync
+from sc2lib.training.parallel import deferred_gradient_sync, kept_after_backward, kept_after_forward
 from sc2lib.training.state import StateWriter, read_state
 
 # One entry per parameter: other strategies put the parameters into other groups.
@@ -85,13 +85,23 @@ class DataParallel(_Portable, DDPStrategy):
 class Sharded(_Portable, ModelParallelStrategy):
     """The model is cut over the devices by `sc2lib.training.parallel`."""
 
-    defer_gradient_sync = False
+    defer_gradient_sync = keep_gathered = False
+
+    def training_step(self, *batch: Any, **more: Any) -> Any:
+        """The forward pass of one micro-batch; those that are not trained on free what they gather."""
+        assert self.model is not None
+        with kept_after_forward(self.model) if self.keep_gathered else nullcontext():
+            return super().training_step(*batch, **more)
 
     @contextmanager
     def block_backward_sync(self) -> Iterator[None]:
         """Lightning enters this for every micro-batch of a step but the last."""
         assert self.model is not None
-        with deferred_gradient_sync(self.model) if self.defer_gradient_sync else nullcontext():
+        with ExitStack() as stack:
+            if self.defer_gradient_sync:
+                stack.enter_context(deferred_gradient_sync(self.model))
+            if self.keep_gathered:
+                stack.enter_context(kept_after_backward(self.model))
             yield
 
 
@@ -110,7 +120,7 @@ def strategy(run: RunConfig, cuda: bool, writer: StateWriter) -> Strategy:
             tensor_parallel_size=run.tensor_parallel_degree,
             process_group_backend=backend,
         )
-        chosen.defer_gradient_sync = run.defer_gradient_sync
+        chosen.defer_gradient_sync, chosen.keep_gathered = run.defer_gradient_sync, run.keep_gathered
     chosen.writer = writer
     return chosen
     # docs: end-strategy

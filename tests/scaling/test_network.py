@@ -1,4 +1,3 @@
-from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -12,8 +11,7 @@ from sc2lib.scaling.costs import HARDWARE
 from sc2lib.scaling.memory import FULL, MASTER, MASTER_GATHER_BF16, MIXED, Layout
 from sc2lib.scaling.network import pipeline_traffic, tensor_traffic, traffic
 from sc2lib.scaling.placement import Choices, place
-from sc2lib.scaling.sharded import fake_cluster, fused_attention, sharded
-from sc2lib.training.parallel import deferred_gradient_sync
+from sc2lib.scaling.sharded import fake_cluster, fused_attention, pass_both_ways, sharded
 from sc2lib.workflow import profiles
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*returned a view tensor")  # which a block adds out of place
@@ -46,24 +44,22 @@ class Collectives(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+@pytest.mark.parametrize("kept", [False, True])
 @pytest.mark.parametrize("gather_bf16", [False, True])
 @pytest.mark.parametrize(("micro_batches", "deferred"), [(1, False), (3, False), (3, True)])
-def test_the_bytes_of_a_step_are_those_that_fsdp2_moves(micro_batches, deferred, gather_bf16):
+def test_the_bytes_of_a_step_are_those_that_fsdp2_moves(micro_batches, deferred, gather_bf16, kept):
     """A step of chapter 12's code on eight ranks that do not exist: every gather and every scatter is counted.
 
     The formula leaves out the last norm and takes the blocks' for matrices, and a cut that is uneven is filled up.
     """
-    layout = Layout(data=8, sharding="full", defer_gradient_sync=deferred)
+    layout = Layout(data=8, sharding="full", defer_gradient_sync=deferred, keep_gathered=kept)
     with fake_cluster(layout.devices):
         model = sharded(SMALL, layout, gather_bf16)
         model.to_empty(device="cpu")
         tokens = torch.zeros(1, 32, dtype=torch.long)
         with Collectives() as counted:
-            for last in range(1 - micro_batches, 1):
-                with deferred_gradient_sync(model) if deferred and last else nullcontext():
-                    with torch.autocast("cpu", torch.bfloat16):
-                        loss = model.loss(tokens, tokens)
-                    loss.backward()
+            for number in range(1, micro_batches + 1):
+                pass_both_ways(model, tokens, layout, last=number == micro_batches, autocast=True)
     found = traffic(SMALL, layout, MASTER_GATHER_BF16 if gather_bf16 else MASTER, micro_batches)
     assert found.gathered == pytest.approx(7 / 8 * counted.gathered, rel=0.02)
     assert found.reduced == pytest.approx(7 / 8 * counted.reduced, rel=0.02)
@@ -114,7 +110,8 @@ def test_a_pipeline_hands_on_the_residual_stream_and_its_gradient():
 
 def test_gathers_in_bf16_send_half_and_need_no_copy_by_autocast():
     knobs, cluster = profiles.load("paper-15b"), Cluster(nodes=64)
-    whole, half = (place(cluster, knobs, Choices(gather_bf16=flag))[0] for flag in (False, True))
+    choices = (Choices(gather_bf16=flag, keep_gathered=False) for flag in (False, True))
+    whole, half = (place(cluster, knobs, one)[0] for one in choices)
     ends = 127 / 128 * whole.micro_batches * 4 * 2 * 49152 * 6144  # embedding and head come in fp32 all the same
     assert half.traffic.gathered - ends == pytest.approx((whole.traffic.gathered - ends) / 2)
     assert half.traffic.reduced == whole.traffic.reduced
@@ -123,17 +120,32 @@ def test_gathers_in_bf16_send_half_and_need_no_copy_by_autocast():
 
 def test_deferred_gradients_leave_once_and_wait_whole():
     knobs, cluster = profiles.load("paper-15b"), Cluster(nodes=64)
-    each, once = (place(cluster, knobs, Choices(defer_gradient_sync=flag))[0] for flag in (False, True))
+    choices = (Choices(defer_gradient_sync=flag, keep_gathered=False) for flag in (False, True))
+    each, once = (place(cluster, knobs, one)[0] for one in choices)
     assert each.micro_batches == 4
     assert once.traffic.reduced == each.traffic.reduced / 4 and once.traffic.gathered == each.traffic.gathered
     assert once.memory.gradients == 128 * each.memory.gradients
     assert once.memory.total - each.memory.total == once.memory.gradients - each.memory.gradients
 
 
-def test_one_micro_batch_defers_nothing():
-    """The long stage on the profile's own machines."""
-    _, long = place(Cluster(nodes=128), profiles.load("paper-15b"))
-    assert long.micro_batches == 1 and not long.step_layout.defer_gradient_sync
+def test_weights_that_are_kept_come_once_and_stay_whole():
+    knobs, cluster = profiles.load("paper-15b"), Cluster(nodes=64)
+    choices = (Choices(defer_gradient_sync=False, keep_gathered=flag) for flag in (False, True))
+    each, once = (place(cluster, knobs, one)[0] for one in choices)
+    assert each.micro_batches == 4 and once.traffic.reduced == each.traffic.reduced
+    ends = 127 / 128 * 4 * 2 * 49152 * 6144
+    assert once.traffic.gathered - ends == pytest.approx((each.traffic.gathered - 4 * ends) / (2 * 4))
+    blocks = (once.traffic.gathered - ends) * 128 / 127
+    assert once.memory.total - each.memory.total == pytest.approx(blocks)  # the loss leaves room for three
+
+
+def test_one_micro_batch_defers_nothing_and_still_keeps_weights():
+    """The long stage on the profile's own machines; copies that do not exist send nothing."""
+    both = Choices(defer_gradient_sync=True, keep_gathered=True)
+    _, long = place(Cluster(nodes=128), profiles.load("paper-15b"), both)
+    assert long.micro_batches == 1 and not long.step_layout.defer_gradient_sync and long.step_layout.keep_gathered
+    alone = replace(long, layout=replace(long.layout, data=1))
+    assert alone.traffic.total == 0 and not alone.step_layout.keep_gathered
 
 
 def test_a_ring_receives_over_all_the_adapters_of_its_members_in_a_node():

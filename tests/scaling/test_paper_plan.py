@@ -6,6 +6,7 @@ from sc2lib.scaling.paper import PAPER_RUNS
 from sc2lib.scaling.paper_plan import needed_mfu, published, table
 from sc2lib.scaling.placement import Choices, place
 from sc2lib.scaling.step import run_seconds
+from sc2lib.training.config import TRAFFIC
 from sc2lib.workflow import profiles
 
 
@@ -19,16 +20,17 @@ def test_the_mfu_that_hours_ask_for_gives_those_hours_again():
 
 def test_the_published_runs_ask_for_these_mfus():
     """The verified speed of the 3B and its recalled hours agree on one MFU. The recalled hours of the 7B ask for more
-    in the layout that its profile trains in than in layouts that send less, and would be too few if FSDP2 sent all."""
+    where matrices are cut in four than in the two of its profile, and would be too few if FSDP2 then sent all."""
     found = {name: mfu for name, _, mfu in published()}
     speed, hours = found["3B, base stage, whole copies"], found["3B, both stages, whole copies"]
     assert speed == pytest.approx(paper_cost(PAPER_RUNS[0], 0.4).mfu)  # no traffic is left over
     assert hours == pytest.approx(speed, rel=0.03)
-    assert found["7B, as the profile trains"] == pytest.approx(0.41, abs=0.005)
-    everything = {"micro_batch_size": 1, "gather_bf16": False, "defer_gradient_sync": False}
+    assert found["7B, as the profile trains"] == pytest.approx(0.37, abs=0.005)
+    assert found["7B, tensor 4"] == pytest.approx(0.41, abs=0.005)
+    everything = {"tensor_parallel_size": 4, "long_activation_checkpointing": False} | dict.fromkeys(TRAFFIC, False)
     cluster = Cluster(nodes=54)
     assert needed_mfu(cluster, place(cluster, profiles.load("paper-7b", everything)), 145_152) is None
-    assert 0.34 < found["7B, the fastest layout"] < 0.45 and 0.34 < found["7B, the same degree in Megatron"] < 0.45
+    assert 0.34 < found["7B, the same degree in Megatron"] < 0.45
 
 
 def test_in_its_own_layout_the_15b_keeps_30_of_the_40_percent_assumed():
@@ -41,5 +43,5 @@ def test_in_its_own_layout_the_15b_keeps_30_of_the_40_percent_assumed():
 
 def test_the_table_names_each_run_and_its_mfu():
     rows = table()
-    assert ["7B, as the profile trains", "145,152 (R) GPU hours", "41%"] in rows
+    assert ["7B, as the profile trains", "145,152 (R) GPU hours", "37%"] in rows
     assert rows[0] == ["3B, base stage, whole copies", "10,000 (V) tokens/s and GPU", "66%"]

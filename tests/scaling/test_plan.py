@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -60,7 +61,7 @@ def test_a_network_that_is_too_slow_makes_the_run_longer_and_is_named(capsys):
     """The 15B on 512 GPUs, one sequence at a time, gathers fp32 weights eight times a step: 404 GB, through the
     adapters of two copies a node four seconds, behind two of computing. A network eight times as fast leaves what
     tensor parallelism costs."""
-    plain = ["--micro-batch", "1", "--no-gather-bf16", "--no-defer-gradient-sync"]
+    plain = ["--micro-batch", "1", "--no-gather-bf16", "--no-keep-gathered"]
     slow, fast = values(capsys, *plain), values(capsys, *plain, "--network-gb-per-s", "400")
     step = {name: value for (group, name), value in slow.items() if group == "time of a step, base stage"}
     assert step["unhidden"] == pytest.approx(slow["network", "seconds a step, base stage"] - step["compute"])
@@ -126,11 +127,12 @@ def test_the_command_of_the_help_fits(capsys):
 
 
 def test_what_a_profile_leaves_open_is_searched():
-    """The 7B keeps its activations on 80 GB; on GPUs of half the memory its long stage is recomputed, and its base
-    stage is not, one sequence at a time."""
-    knobs, small = profiles.load("paper-7b"), HARDWARE["h100"].__class__("half", 989e12, 40e9, 700.0, (1, 2), 1e9, 1e9)
+    """The 7B in four slices keeps its activations on 80 GB; on GPUs of half the memory its long stage is recomputed,
+    and its base stage is not."""
+    four = {"tensor_parallel_size": 4, "keep_gathered": False, "long_activation_checkpointing": False}
+    knobs, small = profiles.load("paper-7b", four), replace(HARDWARE["h100"], memory_bytes=40e9)
     assert [one.layout.checkpointing for one in place(Cluster(nodes=54), knobs)] == [False, False]
-    placed = place(Cluster(nodes=54, hardware=small), knobs, Choices(micro_batch=1))
+    placed = place(Cluster(nodes=54, hardware=small), knobs)
     assert [one.layout.checkpointing for one in placed] == [False, True]
 
 
@@ -139,12 +141,17 @@ def test_what_a_profile_leaves_open_is_searched():
     [
         (["--sharding", "none", "--tensor-parallel", "4"], "its state is the most; take --sharding full"),
         (["--nodes", "1", "--gpus-per-node", "1"], "its state is the most; take at least 8 GPUs"),
-        (["--nodes", "1", "--gpus-per-node", "1", "--no-checkpointing"], "at least 16 GPUs and --checkpointing"),
+        (["--nodes", "1", "--gpus-per-node", "1", "--no-checkpointing"], "at least 8 GPUs and --checkpointing"),
         (["--no-checkpointing"], "leave 10% free; take --checkpointing"),
         (["--micro-batch", "2", "--no-checkpointing", "--gpu", "h200"], "leave 10% free; take --checkpointing"),
         (
-            ["--nodes", "32", "--micro-batch", "1", "--checkpointing", "--tensor-parallel", "1"],
+            ["--nodes", "32", "--micro-batch", "1", "--checkpointing", "--tensor-parallel", "1"]
+            + ["--defer-gradient-sync", "--no-keep-gathered"],
             "take --no-defer-gradient-sync",
+        ),
+        (
+            ["--nodes", "32", "--micro-batch", "1", "--checkpointing", "--tensor-parallel", "1", "--no-gather-bf16"],
+            "its gathered weights are the most; take --no-keep-gathered",
         ),
     ],
 )
@@ -173,17 +180,14 @@ def test_the_weights_of_a_plan_are_those_of_a_model_that_is_built():
 CUT = ["--sharding", "full", "--tensor-parallel", "2", "--checkpointing"]
 
 
-@pytest.mark.parametrize("more", [CUT, [*CUT, "--gather-bf16", "--defer-gradient-sync"], []])
+@pytest.mark.parametrize("more", [CUT, [*CUT, "--gather-bf16", "--defer-gradient-sync", "--keep-gathered"], []])
 def test_a_step_of_both_stages_is_run_on_request(more, capsys):
-    """Cut over four GPUs and recomputed, then sending less, and as the profile trains: whole copies (ddp).
-
-    In a model of two layers a recomputed block is half of all; the formula is 13% too careful there.
-    """
+    """Cut over four GPUs and recomputed, then sending less, and as the profile trains: whole copies (ddp)."""
     options = ["--nodes", "2", "--gpus-per-node", "1" if not more else "2", "--micro-batch", "1", "--verify", "--json"]
     assert main(["plan", "--profile", "laptop", *options, *more]) == 0
     lines = json.loads(capsys.readouterr().out)
     ratios = {line["group"][-10:]: line["value"] for line in lines if line["name"] == "peak, ratio"}
-    assert ratios == {"base stage": pytest.approx(1, abs=0.1), "long stage": pytest.approx(1, abs=0.15)}
+    assert ratios == {"base stage": pytest.approx(1, abs=0.1), "long stage": pytest.approx(1, abs=0.1)}
     assert {line["value"] for line in lines if line["name"] == "weights, ratio"} == {1}
 
 
@@ -222,6 +226,7 @@ def test_a_plan_that_is_not_built_says_so(options, words, capsys):
         (["--megatron", "--sharding", "full", "--gather-bf16"], "leave --gather-bf16 out"),
         (["--sharding", "optimizer", "--gather-bf16"], "--gather-bf16 changes what full sharding sends"),
         (["--sharding", "none", "--defer-gradient-sync"], "--defer-gradient-sync changes what full sharding sends"),
+        (["--sharding", "none", "--keep-gathered"], "--keep-gathered changes what full sharding sends"),
         (["--nodes", "1", "--network-gb-per-s", "9"], "one node sends nothing over the network"),
         (["--usd-per-gpu-hour", "3", "2"], "must rise from low to high"),
         (["--node-mtbf-hours", "0.1"], "the run never ends"),

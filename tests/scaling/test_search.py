@@ -1,6 +1,7 @@
 from dataclasses import replace
 from itertools import product
 
+import numpy as np
 import pytest
 
 from sc2lib.cli import main
@@ -10,35 +11,44 @@ from sc2lib.scaling.costs import HARDWARE
 from sc2lib.scaling.placement import Choices, place, spread
 from sc2lib.scaling.search import fastest, suggestion
 from sc2lib.scaling.step import run_seconds, step_time
+from sc2lib.training.config import TRAFFIC
 from sc2lib.workflow import profiles
 
 
 def by_hand(cluster, knobs, stage):
-    """Seconds of a step of a stage by every combination that `spread` accepts and memory holds."""
-    for tensor, sharding, micro_batch, again in product((1, 2, 4, 8), ("none", "full"), range(1, 9), (False, True)):
-        if sharding == "none" and tensor > 1:
+    """Seconds of a step of a stage, and of what copies send, by every combination that divides and fits."""
+    sent = list(product((False, True), repeat=3))
+    layouts = product((1, 2, 4, 8), ("none", "full"), range(1, 9), (False, True), sent)
+    for tensor, sharding, micro_batch, again, sending in layouts:
+        if sharding == "none" and (tensor > 1 or any(sending)):
             continue
-        choices = Choices(tensor=tensor, sharding=sharding, micro_batch=micro_batch, checkpointing=again)
+        less = dict(zip(TRAFFIC, sending, strict=True))
+        choices = Choices(tensor=tensor, sharding=sharding, micro_batch=micro_batch, checkpointing=again, **less)
         try:
             placed = spread(cluster, knobs | {"long_micro_batch_size": 1}, choices)
         except ParameterError:
             continue
         if placed[stage].fits(cluster):
-            yield (tensor, sharding), step_time(placed[stage], cluster).total
+            step = step_time(placed[stage], cluster)
+            yield (tensor, sharding, sending), (round(step.total, 6), step.copies)
 
 
-def test_the_fastest_layout_is_the_fastest_of_all_that_fit():
-    """Against plain enumeration. The long stage has as many sequences as the base stage here, so both divide alike."""
-    cluster, knobs = Cluster(nodes=8), profiles.load("paper-7b", {"batch_size": 512, "long_batch_size": 512})
+@pytest.mark.parametrize("rates", [{}, {"network_gb_per_s": 5}])
+def test_the_fastest_layout_is_the_fastest_of_all_that_fit(rates):
+    """Against plain enumeration, and of those that are as fast the one that sends least. The long stage has as many
+    sequences as the base stage here, so both divide alike."""
+    cluster, knobs = Cluster(nodes=8, **rates), profiles.load("paper-7b", {"batch_size": 512, "long_batch_size": 512})
     base, long = ({}, {})
     for stage, found in enumerate((base, long)):
         for cut, seconds in by_hand(cluster, knobs, stage):
             found[cut] = min(seconds, found.get(cut, seconds))
-    steps = knobs["training_steps"], knobs["long_training_steps"]
-    least = min(steps[0] * base[cut] + steps[1] * long[cut] for cut in base.keys() & long.keys())
+    steps = np.array([knobs["training_steps"], knobs["long_training_steps"]])
+    least = min(tuple(steps @ np.array([base[cut], long[cut]])) for cut in base.keys() & long.keys())
     best = fastest(cluster, knobs)
     assert all(one.fits(cluster) for one in best)
-    assert run_seconds(cluster, best) == pytest.approx(least)
+    sent = sum(one.stage.steps * step_time(one, cluster).copies for one in best)
+    assert (run_seconds(cluster, best), sent) == pytest.approx(least, rel=1e-5)
+    assert any(getattr(best[0].layout, name) for name in ("defer_gradient_sync", "keep_gathered"))
 
 
 @pytest.mark.parametrize(("name", "nodes", "gpu"), [("paper-3b", 20, "a100"), ("paper-15b", 64, "h100")])
@@ -72,7 +82,13 @@ def test_the_command_suggests_and_plans_the_fastest(capsys):
     command = ["plan", "--profile", "paper-15b", "--nodes", "64"]
     assert main(command) == 0
     printed = capsys.readouterr().out
-    assert "a faster layout that fits" in printed and "tensor 2, sharding full, micro-batch 1 and 1" in printed
+    assert (
+        "a faster layout that fits" in printed
+        and "tensor 2, sharding full + gather_bf16, micro-batch 2 and 1" in printed
+    )
     assert main([*command, "--search"]) == 0
     printed = capsys.readouterr().out
-    assert "tensor 2 x pipeline 1 x data 256, sharding full" in printed and "a faster layout" not in printed
+    assert (
+        "tensor 2 x pipeline 1 x data 256, sharding full + gather_bf16\n" in printed
+        and "a faster layout" not in printed
+    )

@@ -84,6 +84,31 @@ def test_a_step_whose_gradients_wait_whole_peaks_where_the_formula_says(data, te
         assert peak - scattered == pytest.approx(formula.gradients, rel=0.15)
 
 
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize(("data", "tensor", "deferred"), [(64, 1, False), (8, 4, True)])
+def test_a_step_that_keeps_what_it_gathers_peaks_where_the_formula_says(data, tensor, deferred, checkpointing, tied):
+    config = SMALL.replace(num_hidden_layers=3, tie_word_embeddings=tied)
+    freed = Layout(data=data, tensor=tensor, sharding="full", checkpointing=checkpointing, defer_gradient_sync=deferred)
+    kept = replace(freed, keep_gathered=True)
+    formula = training_memory(config, 512, kept, MASTER_GATHER_BF16, chunked_loss=True)
+    peak = fake_step(config, 512, kept, autocast=True, gather_bf16=True)
+    assert peak == pytest.approx(formula.total, rel=0.1)
+    assert peak > fake_step(config, 512, freed, autocast=True, gather_bf16=True)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize(("data", "tensor"), [(1, 4), (8, 4), (8, 8)])
+@pytest.mark.parametrize("vocabulary", [512, 8192])
+def test_the_formula_holds_where_all_logits_are_one_chunk(vocabulary, data, tensor, checkpointing, tied):
+    """128 tokens: the loss is then a plain one, which needs less than a chunk, and ends matter more than blocks."""
+    shape = {"vocab_size": vocabulary, "num_key_value_heads": 8, "tie_word_embeddings": tied}
+    layout = Layout(data=data, tensor=tensor, sharding="full", checkpointing=checkpointing)
+    formula = training_memory(SMALL.replace(**shape), 128, layout, MASTER, chunked_loss=True)
+    assert fake_step(SMALL.replace(**shape), 128, layout, autocast=True) == pytest.approx(formula.total, rel=0.1)
+
+
 def test_a_real_block_has_a_finite_gradient_and_the_shape_of_its_model():
     block = real_block(SMALL, 16, torch.float32)
     assert block["parameters"] == (SMALL.parameter_count() - SMALL.vocab_size * 256 - 512) / 2

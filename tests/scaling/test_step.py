@@ -10,7 +10,7 @@ from sc2lib.scaling.cluster import Cluster
 from sc2lib.scaling.costs import HARDWARE
 from sc2lib.scaling.memory import MIXED, Layout
 from sc2lib.scaling.paper import PAPER_RUNS
-from sc2lib.scaling.placement import Placed, Stage, place
+from sc2lib.scaling.placement import Choices, Placed, Stage, place
 from sc2lib.scaling.step import recomputed_flops_per_token, run_seconds, step_time
 from sc2lib.training.recomputation import recompute_blocks
 from sc2lib.workflow import profiles
@@ -60,6 +60,18 @@ def test_what_crosses_once_a_step_hides_behind_one_pass_of_one_micro_batch(shard
     window = {2: 2 / 3 / 4, 3: 2 * (1 / 3 / 4)}[passes] * compute  # both halves of the traffic fit into their passes
     assert step_time(one, slow(one, 0.99 * window)).unhidden == 0
     assert step_time(one, slow(one, compute)).unhidden == pytest.approx(compute * (1 - passes / 12))
+
+
+@pytest.mark.parametrize(("deferred", "passes"), [(False, 4), (True, 1)])
+def test_weights_that_are_kept_hide_behind_the_first_forward_pass(deferred, passes):
+    """A third of one of four micro-batches; gradients behind all four backward passes, or the last if they wait."""
+    one = placed(keep_gathered=True, defer_gradient_sync=deferred)
+    compute = step_time(one, cluster()).compute
+    gathered = one.traffic.gathered / one.traffic.total
+    step = step_time(one, slow(one, 9 * compute))
+    assert step.unhidden == pytest.approx(9 * compute - compute / 12 - passes * compute / 6)
+    hidden = min(1 / 12 / gathered, passes / 6 / (1 - gathered)) * compute
+    assert step_time(one, slow(one, 0.99 * hidden)).unhidden == 0 < step_time(one, slow(one, 1.01 * hidden)).unhidden
 
 
 def test_what_tensor_parallel_ranks_add_up_is_waited_for_over_the_links():
@@ -120,7 +132,7 @@ def test_the_verified_throughput_of_the_3b_needs_all_adapters_of_a_node():
 def test_gradients_that_wait_have_only_the_last_backward_pass_to_hide_behind():
     """The 15B on 512 GPUs, with adapters of half the speed: all traffic of a step is less than its computing."""
     cluster = Cluster(nodes=64, network_gb_per_s=25)
-    base, _ = place(cluster, profiles.load("paper-15b"))
+    base, _ = place(cluster, profiles.load("paper-15b"), Choices(defer_gradient_sync=True, keep_gathered=False))
     step = step_time(base, cluster)
     assert base.micro_batches == 4 and step.copies < step.compute
     block = 10 * 6144**2 + 2 * 6144 * 512  # its matrices: grouped-query attention and MLP

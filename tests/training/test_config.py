@@ -52,6 +52,7 @@ def test_what_cannot_work_is_refused(configuration: Make, changes: dict[str, obj
         ({"strategy": "ddp", "devices": 2, "validation_windows": 1}, "take at least 2"),
         ({"strategy": "ddp", "devices": 2, "defer_gradient_sync": True}, "set defer_gradient_sync to false"),
         ({"strategy": "tp", "devices": 2, "gather_bf16": True}, "set gather_bf16 to false"),
+        ({"strategy": "ddp", "devices": 2, "keep_gathered": True}, "set keep_gathered to false"),
         ({"strategy": "fsdp2", "devices": 2, "gather_bf16": True}, "32-true computes with; take bf16-mixed"),
     ],
 )
@@ -93,7 +94,8 @@ def test_the_second_stage_takes_over_what_the_profile_says_once(tmp_path: Path) 
 
 def test_a_run_on_many_devices_can_be_checked_on_one(configuration: Make) -> None:
     """The same samples and widths, so that a check of the smaller model speaks for the larger one."""
-    config = configuration(strategy="fsdp2", devices=2, num_hidden_layers=3, defer_gradient_sync=True)
+    less = {"defer_gradient_sync": True, "keep_gathered": True}
+    config = configuration(strategy="fsdp2", devices=2, num_hidden_layers=3, **less)
     one = config.on_one_device(1)
     assert (one.run.world, one.run.sharded, one.data, one.optimizer) == (1, False, config.data, config.optimizer)
     assert one.model == config.model.replace(num_hidden_layers=1)

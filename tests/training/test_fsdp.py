@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sc2lib.training.config import TrainingConfig
+from sc2lib.training.config import TRAFFIC, TrainingConfig
 from tests.training.processes import finish, start_ranks
 from tests.training.test_run import results
 from tests.training.test_strategies import KILLED, starts
@@ -50,6 +50,27 @@ def test_gathers_in_bf16_halve_the_blocks_alone(configuration: Make, tmp_path: P
     assert same == scattered
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_weights_that_are_kept_are_gathered_once_a_step(configuration: Make, tmp_path: Path, again: bool) -> None:
+    """Each block's matrices came twice in each of two micro-batches, the rest once; passes that are not trained on
+    free what they gather, as before. No bit of the run changes."""
+    apart, together = (
+        finished(
+            configuration(folder, keep_gathered=kept, activation_checkpointing=again, **(FSDP2 | SHORT)),
+            count=folder / "sent.json",
+        )
+        for folder, kept in ((tmp_path / "apart", False), (tmp_path / "kept", True))
+    )
+    (gathered, scattered), (once, same) = (
+        json.loads((Path(config.run.folder) / "sent.json").read_text()).values() for config in (apart, together)
+    )
+    assert len(gathered) - len(once) == 3 * (2 * (2 * LAYERS + 1) - (LAYERS + 1))
+    rest = max(gathered)  # the embedding is the most of a model as small as this one
+    assert gathered.count(rest) - once.count(rest) == 3 * (2 - 1)
+    assert same == scattered
+    assert results(apart) == results(together)
+
+
 @pytest.mark.parametrize(
     "layout",
     [
@@ -70,13 +91,13 @@ def test_gathers_in_bf16_keep_every_bit(configuration: Make, tmp_path: Path, lay
     assert results(fp32) == results(bf16)
 
 
-def test_with_both_a_dead_process_ends_the_others_and_the_run_goes_on_bitwise(
+def test_with_all_three_a_dead_process_ends_the_others_and_the_run_goes_on_bitwise(
     configuration: Make, tmp_path: Path
 ) -> None:
-    """In the middle of accumulating step 26 of 50, gradients held; then from the checkpoint of step 20."""
-    both = FSDP2 | MIXED | {"defer_gradient_sync": True, "gather_bf16": True}
-    whole = finished(configuration(tmp_path / "whole", **both))
-    broken = configuration(tmp_path / "broken", **both)
+    """In the middle of accumulating step 26 of 50, gradients and weights held; then from the checkpoint of step 20."""
+    less = FSDP2 | MIXED | dict.fromkeys(TRAFFIC, True)
+    whole = finished(configuration(tmp_path / "whole", **less))
+    broken = configuration(tmp_path / "broken", **less)
     codes = finish(start_ranks(broken, end=25 * 8 + 4, end_rank=1))
     assert codes[1] == -9 and codes[0] not in (0, None)
     assert starts(finished(broken)) == [21]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from sc2lib.training.config import TrainingConfig
+from sc2lib.training.config import TRAFFIC, TrainingConfig
 from sc2lib.training.metrics import read_metrics
 from sc2lib.training.run import TrainingRun, run
 from sc2lib.training.samples import PROMPTS
@@ -91,16 +91,18 @@ def test_fsdp2_equals_one_process(single: TrainingConfig, fsdp2: TrainingConfig)
         {"strategy": "ddp", "devices": 2},
         {"strategy": "tp", "devices": 2, "micro_batch_size": 8},  # fewer, larger parts: the cut costs CPU per operation
         {"strategy": "fsdp2", "devices": 2, "micro_batch_size": 1, "defer_gradient_sync": True},
+        {"strategy": "fsdp2", "devices": 2, "micro_batch_size": 1, "keep_gathered": True},
         pytest.param(
             {"strategy": "fsdp2_tp", "devices": 4, "tensor_parallel_size": 2, "micro_batch_size": 4},
             marks=pytest.mark.slow,
         ),
         pytest.param(
-            {"strategy": "fsdp2_tp", "devices": 4, "tensor_parallel_size": 2, "defer_gradient_sync": True},
+            {"strategy": "fsdp2_tp", "devices": 4, "tensor_parallel_size": 2}
+            | {"defer_gradient_sync": True, "keep_gathered": True},
             marks=pytest.mark.slow,
         ),
     ],
-    ids=lambda layout: layout["strategy"] + "-deferred" * ("defer_gradient_sync" in layout),
+    ids=lambda layout: "-".join([layout["strategy"], *(name for name in TRAFFIC if name in layout)]),
 )
 def test_other_cuts_equal_one_process(
     configuration: Make, tmp_path: Path, single: TrainingConfig, layout: dict[str, Any]
