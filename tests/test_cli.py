@@ -10,6 +10,7 @@ from sc2lib.cli import main
 from sc2lib.cli.commands import parser
 from sc2lib.cli.shared import settings
 from sc2lib.errors import ParameterError
+from sc2lib.workflow import profiles
 
 
 def test_settings_are_read_in_the_knobs_type():
@@ -18,6 +19,12 @@ def test_settings_are_read_in_the_knobs_type():
         "rope_theta": 10000.0,
         "tie_word_embeddings": False,
     }
+
+
+def test_a_setting_of_null_is_not_the_profiles_value():
+    given = settings(["overlap_words=null", "opt_out=", "max_document_bytes=~"])
+    assert set(given.values()) == {profiles.NULL}
+    assert profiles.load("smoke")["overlap_words"] and profiles.load("smoke", given)["overlap_words"] is None
 
 
 @pytest.mark.parametrize(

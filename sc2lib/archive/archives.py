@@ -47,6 +47,11 @@ class _Bounded:
     def __init__(self, stream: IO[bytes], limit: int, where: Path) -> None:
         self._stream, self._left, self._where, self._limit = stream, limit, where, limit
 
+    @property
+    def taken(self) -> int:
+        """Bytes that were read so far."""
+        return self._limit - self._left
+
     def read(self, size: int = -1) -> bytes:
         data = self._stream.read(self._left + 1 if size < 0 else min(size, self._left + 1))
         self._left -= len(data)
@@ -141,7 +146,8 @@ def _whole(member: Member, path: Path) -> IO[bytes]:
 # docs: start-members
 def _tar(path: Path) -> Iterator[Member]:
     with _decompressed(path) as plain:
-        stream = cast(IO[bytes], _Bounded(plain, _limit(path), path))
+        bounded = _Bounded(plain, _limit(path), path)
+        stream = cast(IO[bytes], bounded)
         with tarfile.open(fileobj=stream, mode="r|", errors="surrogateescape") as archive:
             for entry in archive:
                 name = entry.name.encode("utf-8", "surrogateescape")
@@ -159,6 +165,8 @@ def _tar(path: Path) -> Iterator[Member]:
                     raise _refused(path, f"{_shown(name)} is {kind}")
         while stream.read(1 << 16):  # to the checksum at the very end
             pass
+        if isinstance(plain, io.BufferedReader) and bounded.taken == archive.offset:  # there is no checksum
+            raise tarfile.ReadError("it is cut off between two members, before the mark of its end")
 
 
 # docs: end-members
@@ -207,7 +215,9 @@ def _limit(path: Path) -> int:
 def _safe_path(archive: Path, name: bytes) -> bytes:
     """The name without ``./`` and doubled slashes; InputError when it is absolute, empty or climbs."""
     parts = [part for part in name.split(b"/") if part not in (b"", b".")]
-    if name.startswith(b"/") or b".." in parts or b"\0" in name:
+    if b"\0" in name:
+        raise _refused(archive, f"{_shown(name)} is no name of a file")
+    if name.startswith(b"/") or b".." in parts:
         raise _refused(archive, f"{_shown(name)} climbs out of it")
     return b"/".join(parts)
 

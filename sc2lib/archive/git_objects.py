@@ -14,13 +14,17 @@ from typing import Any
 from sc2lib.archive import swhid
 from sc2lib.errors import InputError
 
-_KEPT = ("GIT_CONFIG", "GIT_EXEC_PATH", "GIT_SSH", "GIT_SSL", "GIT_ASKPASS")  # how to reach a server, not where to look
+# how to reach a server, not where to look
+_KEPT = ("GIT_CONFIG", "GIT_EXEC_PATH", "GIT_SSH", "GIT_SSL", "GIT_ASKPASS", "GIT_HTTP_LOW_SPEED")
+SILENCE = 60  # seconds without a byte after which git gives an HTTP server up; by itself it waits for ever
 _IDENTIFIER = re.compile(r"[0-9a-f]{40}")
 
 
 def _environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name.startswith(_KEPT)}
-    kept.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes -o ConnectTimeout=20")
+    kept.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes -o ConnectTimeout=20 -o ServerAliveInterval=20")
+    kept.setdefault("GIT_HTTP_LOW_SPEED_LIMIT", "1")  # bytes a second
+    kept.setdefault("GIT_HTTP_LOW_SPEED_TIME", str(SILENCE))
     return kept | {
         "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
         "GIT_NO_REPLACE_OBJECTS": "1",
@@ -30,16 +34,22 @@ def _environment() -> dict[str, str]:
     }
 
 
-def run(folder: bytes, *arguments: str) -> bytes:
-    """Run one git command in a repository and return what it prints; InputError with git's own words on failure."""
-    return answer(folder, *arguments)[0]
+def run(folder: bytes, *arguments: str, seconds: float | None = None) -> bytes:
+    """Run one git command in a repository and return what it prints.
+
+    Raises InputError with git's own words on failure, or when it does not end within so many seconds (None: no limit).
+    """
+    return answer(folder, *arguments, seconds=seconds)[0]
 
 
-def answer(folder: bytes, *arguments: str, data: bytes = b"") -> tuple[bytes, bytes]:
+def answer(folder: bytes, *arguments: str, data: bytes = b"", seconds: float | None = None) -> tuple[bytes, bytes]:
     """What one git command prints for `data` on its standard input, and what it warns of; InputError as `run`."""
     command = ["git", "-C", os.fsdecode(folder), *arguments]
+    options: dict[str, Any] = {"input": data, "capture_output": True, "env": _environment(), "timeout": seconds}
     try:
-        finished = subprocess.run(command, input=data, capture_output=True, env=_environment(), check=False)
+        finished = subprocess.run(command, check=False, **options)
+    except subprocess.TimeoutExpired as error:
+        raise InputError(f"git {arguments[0]} had no answer for {arguments[-1]!r} within {seconds:.0f} s") from error
     except FileNotFoundError as error:
         raise InputError("source=git needs the program git; install it (apt install git)") from error
     if finished.returncode:

@@ -17,6 +17,7 @@ from sc2lib.archive.swhid import Branch
 from sc2lib.errors import InputError
 
 _SCP = re.compile(r"(?:([\w.-]+)@)?([\w.-]+):(?!//)([^:]+)")
+ANSWER = 120.0  # seconds in which a server must name its branches; git itself would wait for ever
 _SCHEMES = ("https", "http", "ssh", "git")
 
 
@@ -59,7 +60,7 @@ def objects_of(url: str) -> bytes:
 
 def ask(url: str) -> Remote:
     """Ask the server for its branches; InputError with git's words when it cannot be reached or holds nothing."""
-    printed = git_objects.run(b".", "ls-remote", "--symref", "--", url)
+    printed = git_objects.run(b".", "ls-remote", "--symref", "--", url, seconds=ANSWER)
     head: str | None = None
     commit: str | None = None
     names: dict[bytes, str] = {}

@@ -127,10 +127,10 @@ class ObjectStorage:
                     raise MissingObject(f"{self.url}{wanted.blob_id} holds another object: {problem}")
                 wrong = problem
             reply = reply._replace(problem=problem)
-        raise TransferError(
-            f"{self.url}{wanted.blob_id} could not be read whole: {reply.problem}; run the same command again, "
-            "what was fetched is kept"
-        )
+        remedy = "run the same command again, what was fetched is kept"
+        if reply.status == 200 and wanted.content_id is not None:  # the bucket may have no better one
+            remedy += f"; if it never comes whole, leave it out: swh:1:cnt:{wanted.content_id} in a list for opt_out"
+        raise TransferError(f"{self.url}{wanted.blob_id} could not be read whole: {reply.problem}; {remedy}")
 
     # docs: end-read
 
@@ -204,7 +204,8 @@ class ObjectStorage:
 
         try:
             with self._slots.one() if self._slots else nullcontext():
-                reply = self._pool.request("GET", self.url + blob_id, headers={"Accept-Encoding": "identity"})
+                headers = {"Accept-Encoding": "identity"}  # and what a server calls encoded all the same stays as it is
+                reply = self._pool.request("GET", self.url + blob_id, headers=headers, decode_content=False)
         except urllib3.exceptions.HTTPError as error:  # refused, timed out, or cut before Content-Length was reached
             return Reply(0, b"", f"{type(error).__name__}: {error}")
         if reply.status == 403:

@@ -186,8 +186,22 @@ def _stream(source_path: str, data: Sequence[str], identity: Sequence[Any]) -> I
             yield from datasets.load_dataset(name, config or None, split="train", streaming=True, revision=identity[1])
     except Exception as error:
         if data:
-            raise InputError(f"{source_path} cannot be read as a published table: {error}") from error
+            where, said = _damaged(data) or source_path, " ".join(str(error).split())
+            raise InputError(
+                f"{where} cannot be read as a published table: {said}; fetch it again, or take it away"
+            ) from error
         raise _unreachable(source_path, error) from error
+
+
+def _damaged(data: Sequence[str]) -> str | None:
+    """The first of the files whose rows cannot all be read, because `datasets` does not name it."""
+    for path in data:
+        try:
+            for _ in pq.ParquetFile(path).iter_batches(1024):
+                pass
+        except (pa.ArrowException, OSError):
+            return path
+    return None
 
 
 def _unreachable(name: str, error: Exception) -> TransferError:

@@ -86,7 +86,7 @@ def _read(path: Path, repositories: pa.Table) -> tuple[pa.Table, str]:
         return _typed(found) if is_text else found, key
     except (duckdb.Error, pa.ArrowException) as error:
         raise InputError(
-            f"repositories_table {str(path)!r} cannot be read: {error}; it must be CSV or Parquet"
+            f"repositories_table {str(path)!r} cannot be read: {str(error).splitlines()[0]}; it must be CSV or Parquet"
         ) from error
 
 

@@ -217,10 +217,10 @@ def require_text(removed: Mapping[str, int], files: int, source_path: str | None
     if files:
         return
     found = ", ".join(f"{count} {reason}" for reason, count in sorted(removed.items())) or "no files"
-    raise InputError(
-        f"no text in {source_path or 'this environment'!r}: {found}; give a source that holds source code "
-        "(files in UTF-8, smaller than max_file_bytes)"
-    )
+    remedy = "give a source that holds source code (files in UTF-8, smaller than max_file_bytes)"
+    if removed.get("unreadable"):
+        remedy += ", or see to what is unreadable and visit again with --force"
+    raise InputError(f"no text in {source_path or 'this environment'!r}: {found}; {remedy}")
 
 
 def _folders(source: str, source_path: str | None) -> list[Path]:

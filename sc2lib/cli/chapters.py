@@ -28,7 +28,7 @@ def add(commands: Verbs) -> None:
     run.add_argument("--needed-by", metavar="NN", help="the chapters this one stands on")
     run.add_argument("--set", dest="settings", metavar="KEY=VALUE", action="append", default=[], help="override a knob")
     run.add_argument("--executor", choices=["local", "ray"], help="where the data stages run")
-    run.add_argument("--force", action="store_true", help="run also what is up to date")
+    run.add_argument("--force", action="store_true", help="make anew also what is up to date, or failed")
     run.set_defaults(function=_run)
 
     status = verb(

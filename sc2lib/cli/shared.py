@@ -48,7 +48,9 @@ def settings(pairs: Sequence[str]) -> dict[str, Any]:
         if not equals:
             raise ParameterError(f"--set {pair!r} is not of the form KEY=VALUE")
         knob = profiles.knob(name)
-        values[name] = knob.check(knob.parse(text))
+        parsed = knob.parse(text)
+        checked = knob.check(parsed)
+        values[name] = profiles.NULL if checked is None else checked
     return values
 
 

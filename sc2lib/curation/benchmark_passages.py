@@ -198,5 +198,5 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 def _parse(path: Path, document: str, where: str) -> Any:
     try:
         return json.loads(document)
-    except ValueError as error:
-        raise InputError(f"{path}{where} is no JSON: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}{where} is no JSON: {error}; fetch the file again") from error

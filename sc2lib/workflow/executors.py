@@ -91,8 +91,8 @@ def start_ahead(modules: Sequence[str], workers: int = 0) -> None:
 class RayExecutor:
     """Tasks of a Ray cluster (``RAY_ADDRESS``, else one started here); shards lie on a shared file system.
 
-    Raises UnsupportedError without Ray, StoppedError when SIGTERM comes while Ray starts; later the process answers
-    signals as it did before, and not as Ray would: with a stack trace and an exit code of its own.
+    Raises UnsupportedError without Ray or when it does not start, StoppedError when SIGTERM comes while it starts; later
+    the process answers signals as it did before, and not as Ray would: with a stack trace and an exit code of its own.
     """
 
     def __init__(self, workers: int = 0) -> None:
@@ -115,6 +115,13 @@ class RayExecutor:
                     )
             except SystemExit as error:  # how Ray answers SIGTERM while it starts
                 raise StoppedError(stopping.ADVICE) from error
+            except Exception as error:  # Ray raises ConnectionError, ValueError, and bare exceptions
+                where = f"join the cluster at RAY_ADDRESS={given}" if given else "start on this machine"
+                remedy = (
+                    "look at ray status there, unset RAY_ADDRESS" if given else "see that processes and memory are free"
+                )
+                said = " ".join(str(error).split()) or type(error).__name__
+                raise UnsupportedError(f"Ray cannot {where}: {said}; {remedy}, or use executor=local") from error
         self.ray = ray
 
     def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[int, Any]]:

@@ -17,6 +17,7 @@ from sc2lib.errors import ParameterError
 
 FOLDER = Path(__file__).resolve().parent.parent / "profiles"
 COMMON = ("seed", "shards", "workers", "executor")
+NULL = "null"  # an override of this value is null whatever the profile says
 TYPES: dict[str, type] = {"int": int, "float": float, "str": str, "bool": bool}
 
 
@@ -36,8 +37,8 @@ class Knob:
     path: bool = False  # names files: what they hold decides the results too
 
     def check(self, value: Any) -> Any:
-        """Return `value` in the knob's type, or raise ParameterError with what is allowed."""
-        if value is None and self.optional:
+        """Return `value` in the knob's type, or raise ParameterError with what is allowed; `NULL` stands for None."""
+        if value in (None, NULL) and self.optional:
             return None
         expected: Any = TYPES[self.type]
         if expected is float and isinstance(value, int) and not isinstance(value, bool):
@@ -51,13 +52,17 @@ class Knob:
         return value
 
     def parse(self, text: str) -> Any:
-        """The value that `text` from a command line stands for; `check` judges it."""
+        """The value that `text` from a command line stands for; `check` judges it.
+
+        It is never None, which means what the profile says: that an optional knob is to be null is `NULL`.
+        """
         if self.type == "str":
-            return None if self.optional and text in ("", "null") else text
+            return NULL if self.optional and not text else text
         if self.type == "float":
             with contextlib.suppress(ValueError):
                 return float(text)
-        return yaml.safe_load(text)
+        value = yaml.safe_load(text)
+        return NULL if value is None else value
 
     def allowed(self) -> str:
         """What the knob takes, in words."""

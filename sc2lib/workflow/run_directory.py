@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from sc2lib.errors import RunDirectoryError
-from sc2lib.files import write_text
+from sc2lib.files import remove, write_text
 from sc2lib.workflow.manifest import SCHEMA, Manifest, load
 from sc2lib.workflow.project import root
 
@@ -35,6 +35,18 @@ class RunDirectory:
     def lasting(self) -> Path:
         """What outlives the folders of the stages (`Stage.lasting`)."""
         return self.path / "lasting"
+
+    def superseded(self, name: str) -> Path:
+        """Where the folder of a stage is set aside; one generation of each."""
+        return self.path / "superseded" / name
+
+    def set_aside(self, name: str) -> None:
+        """Take the folder of a stage away, so that all of it is made anew."""
+        if self.stage(name).exists():
+            aside = self.superseded(name)
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            remove(aside)
+            self.stage(name).rename(aside)
 
     def notebook(self, name: str) -> Path:
         """The executed copy of a stage's notebook."""

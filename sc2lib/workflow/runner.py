@@ -75,6 +75,8 @@ def run_chain(
 ) -> int:
     """Run the stages that are not up to date; return how many ran.
 
+    With `force`, what had finished or failed is set aside and made anew; what was interrupted goes on.
+
     Raises ChainError at the first notebook that fails, and StoppedError after SIGTERM or SIGUSR1; what was done before
     stays done.
     """
@@ -95,6 +97,9 @@ def run_chain(
                 say(f"{title}: up to date")
                 continue
             say(f"{title}: {reason}, running")
+            if force and (manifests.load(run.stage(stage)) is not None or run.failed(stage).exists()):
+                run.set_aside(stage)
+                run.failed(stage).unlink(missing_ok=True)
             started = time.perf_counter()
             _execute(run, profile, overrides, notebooks()[stage], title, say)
             found = manifests.load(run.stage(stage))

@@ -299,8 +299,7 @@ class Stage:
     def _adopt(self, key: str) -> None:
         """Keep, set aside or bring back what lies in the stage's folder."""
         if self.folder.exists() and self._key() != key:
-            aside = self._run.path / "superseded" / self.name
-            waiting = self._run.path / "superseded" / f".tmp-{self.name}"
+            aside, waiting = self._run.superseded(self.name), self._run.superseded(f".tmp-{self.name}")
             files.remove(waiting)
             waiting.parent.mkdir(parents=True, exist_ok=True)
             self.folder.rename(waiting)

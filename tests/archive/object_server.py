@@ -60,10 +60,12 @@ class ObjectServer:
                     body = body[: len(body) // 2]
                 if trouble == "other object":
                     body = gzip.compress(b"something else\n", mtime=0)
-                return self.send(200, body, len(body))
+                return self.send(200, body, len(body), "gzip" if trouble == "called encoded" else "")
 
-            def send(self, status: int, body: bytes, announced: int) -> None:
+            def send(self, status: int, body: bytes, announced: int, encoding: str = "") -> None:
                 self.send_response(status)
+                if encoding:
+                    self.send_header("Content-Encoding", encoding)
                 if status >= 500 and owner.retry_after:
                     self.send_header("Retry-After", owner.retry_after)
                 self.send_header("Content-Length", str(announced))

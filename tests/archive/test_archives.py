@@ -78,6 +78,7 @@ def test_a_zip_reads_like_a_tar(tmp_path: Path) -> None:
 
 HOSTILE = {
     "climbs": ([info("demo/../../etc/passwd", b"x")], "climbs out"),
+    "nul": ([info("demo/a", b"x", pax_headers={"path": "demo/a\0b"})], "is no name of a file"),
     "absolute": ([info("/etc/passwd", b"x")], "climbs out"),
     "folder climbs": ([info("../up", type=tarfile.DIRTYPE), info("a", b"x")], "climbs out"),
     "link out": ([info("demo/a", type=tarfile.SYMTYPE, linkname="../../b")], "leads out"),
@@ -133,6 +134,18 @@ def test_damaged_archives_say_so(tmp_path: Path, damage: Callable[[bytes], bytes
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(InputError, match="damaged or no archive"):
         read(path)
+
+
+def test_a_tar_without_compression_that_is_cut_between_two_members(tmp_path: Path) -> None:
+    """A checksum tells of a cut archive; a plain tar has none, but the mark of its end is missing."""
+    path = tar(tmp_path / "a.tar", *(info(f"d/{k}", b"x" * 512) for k in range(8)), mode="w")
+    assert len(read(path)) == 8
+    path.write_bytes(path.read_bytes()[: 8 * 1024 + 512])  # padding may be missing, the mark may not
+    assert len(read(path)) == 8
+    for members in (8, 3):
+        path.write_bytes(path.read_bytes()[: members * 1024])
+        with pytest.raises(InputError, match=r"a\.tar is damaged .*cut off between two members"):
+            read(path)
 
 
 NAMES = st.lists(st.sampled_from([b"a", b"b", b"..", b".", b"", b"c\xff"]), min_size=1, max_size=5).map(b"/".join)

@@ -140,6 +140,8 @@ def test_a_folder_without_text_is_refused_with_what_was_found(tmp_path: Path, pr
     run = produce("directory", tmp_path)
     with pytest.raises(InputError, match=r"no text in .*: 1 binary"):
         sources.require_text({"binary": 1}, run.files.num_rows, str(tmp_path))
+    with pytest.raises(InputError, match=r"3 unreadable; .* visit again with --force"):
+        sources.require_text({"unreadable": 3}, 0, str(tmp_path))
     sources.require_text({"binary": 1}, 1, str(tmp_path))
 
 

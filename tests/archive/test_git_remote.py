@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sc2lib.archive import git, git_remote, sources
+from sc2lib.archive import git, git_objects, git_remote, sources
 from sc2lib.errors import InputError
 from tests.archive.conftest import Repository
 
@@ -67,7 +67,7 @@ def test_objects_are_fetched_once_and_without_history(serve: str, project: Repos
     assert not git_remote.has(str(folder).encode(), first)
     commands = []
     original = git_remote.git_objects.run
-    monkeypatch.setattr(git_remote.git_objects, "run", lambda *a: commands.append(a[1]) or original(*a))
+    monkeypatch.setattr(git_remote.git_objects, "run", lambda *a, **k: commands.append(a[1]) or original(*a, **k))
     git_remote.fetch(url)
     assert "fetch" not in commands
 
@@ -79,6 +79,17 @@ def test_a_url_that_does_not_answer_is_a_failed_visit_among_others(serve: str, p
     assert sorted(run.graph["origin_visit_status"]["status"].to_pylist()) == ["failed", "full"]
     with pytest.raises(InputError, match="ls-remote failed"):
         sources.list_origins("git", f"{serve}/owner/gone")
+
+
+@pytest.mark.parametrize(("scheme", "words"), [("http", "too slow"), ("git", "had no answer for .* within 3 s")])
+def test_a_server_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch, scheme: str, words: str) -> None:
+    monkeypatch.setattr(git_objects, "SILENCE", 1)
+    monkeypatch.setattr(git_remote, "ANSWER", 3.0 if scheme == "git" else 60.0)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        with pytest.raises(InputError, match=words):
+            git_remote.ask(f"{scheme}://127.0.0.1:{silent.getsockname()[1]}/owner/project")
 
 
 def test_places_in_a_text_file(tmp_path: Path) -> None:

@@ -39,6 +39,25 @@ def test_a_passing_trouble_is_waited_out(server: ObjectServer, trouble: str) -> 
     assert all(longest / 2 <= seconds <= longest for longest, seconds in zip([0.5, 1.0], waits))
 
 
+def test_an_object_that_the_server_calls_encoded_is_still_the_object(server: ObjectServer) -> None:
+    """A bucket may hold its gzip objects with the header ``Content-Encoding: gzip``, which clients undo unasked."""
+    name = server.put(DATA)
+    server.troubles[name] = ["called encoded"]
+    assert ObjectStorage(server.url).read(wanted(name)) == DATA
+    assert server.asked[name] == 1
+
+
+def test_an_object_that_never_comes_whole_can_be_left_out_by_its_name(server: ObjectServer) -> None:
+    name = server.put(DATA)
+    server.troubles[name] = ["truncated object"] * 3
+    with pytest.raises(TransferError, match=f"leave it out: swh:1:cnt:{swhid.content(DATA)} in a list for opt_out"):
+        ObjectStorage(server.url, attempts=3).read(wanted(name))
+    server.troubles[name] = ["503"] * 3
+    with pytest.raises(TransferError) as caught:
+        ObjectStorage(server.url, attempts=3).read(wanted(name))
+    assert "opt_out" not in str(caught.value)
+
+
 @pytest.mark.parametrize("trouble", ["503", "hang up", "cut body", "truncated object", "403", "400"])
 def test_a_lasting_trouble_stops_with_the_object_named(server: ObjectServer, trouble: str) -> None:
     name = server.put(DATA)

@@ -239,6 +239,18 @@ def test_what_is_no_published_table(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert not list(tmp_path.rglob("rows.parquet"))
 
 
+def test_a_table_that_is_damaged_in_its_middle_is_named(tmp_path: Path, server: ObjectServer) -> None:
+    """Its footer is whole, so that only reading the rows shows it."""
+    folder = write(tmp_path / "ids", v2_rows(server))
+    shutil.copy(folder / "ids.parquet", folder / "also.parquet")
+    data = bytearray((folder / "ids.parquet").read_bytes())
+    data[4:400] = bytes(396)
+    (folder / "ids.parquet").write_bytes(data)
+    with pytest.raises(InputError, match=r"ids/ids\.parquet cannot be read as a published table: .*; fetch it again"):
+        sources.list_origins("stack_v2", str(folder))
+    assert not list(tmp_path.rglob("rows.parquet"))
+
+
 def test_a_hub_that_cannot_be_reached_names_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SC2_CACHE", str(tmp_path / "cache"))
 

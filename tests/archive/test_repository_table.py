@@ -62,7 +62,7 @@ def test_of_a_large_table_only_the_rows_that_are_asked_for_are_held(tmp_path: Pa
         ("repo_name,star_events_count\na/x,1\na/x,2\n", "names 'a/x' twice"),
         ("repo_name,star_events_count\na/x,many\n", "must be int64"),
         ("", "cannot be read: it is empty"),
-        ('repo_name,star_events_count\na/x,1\n"b/y,2\n', "cannot be read"),
+        ('repo_name,star_events_count\na/x,1\n"b/y,2\n', r"cannot be read: [^\n]+; it must be CSV or Parquet$"),
     ],
 )
 def test_a_table_that_cannot_be_used(tmp_path: Path, text: str, message: str) -> None:

@@ -169,7 +169,8 @@ def test_a_line_separator_inside_a_string_is_no_end_of_line(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"question"\n', "line 1 is no JSON"),
+        ('{"question"\n', "line 1 is no JSON: .*; fetch the file again"),
+        ("[" * 200_000, "line 1 is no JSON: .*; fetch the file again"),
         ('{"answer": 1}\n', "row 1, is no row of GSM8K: no field"),
         ('{"question": 5}\n', "row 1, is no row of GSM8K: its question is of type int, not"),
     ],

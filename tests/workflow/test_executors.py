@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from sc2lib.errors import InputError, StageError
+from sc2lib.errors import InputError, StageError, UnsupportedError
 from sc2lib.workflow.executors import LocalExecutor, executor
 
 
@@ -60,3 +60,19 @@ def test_held_processes_serve_one_map_after_another():
     assert len(set.union(*pids)) <= 2
     assert os.getpid() not in set.union(*pids)
     assert not set.union(*pids) & {pid for _, pid in run_on.map(own_pid, range(4))}
+
+
+@pytest.mark.parametrize("address", [None, "10.9.8.7:6379"])
+def test_a_ray_that_cannot_be_had_is_one_sentence(monkeypatch, address):
+    ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'sc2lib[cluster]'")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    if address:
+        monkeypatch.setenv("RAY_ADDRESS", address)
+
+    def late(**_):
+        raise Exception("The current node timed out\nduring startup.")  # as Ray does
+
+    monkeypatch.setattr(ray, "init", late)
+    where = f"join the cluster at RAY_ADDRESS={address}" if address else "start on this machine"
+    with pytest.raises(UnsupportedError, match=rf"^Ray cannot {where}: .* timed out during .*, or use executor=local$"):
+        executor("ray")

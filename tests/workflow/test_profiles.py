@@ -84,6 +84,18 @@ def test_none_leaves_the_profile_value():
     assert profiles.load("laptop", {"shards": None})["shards"] == profiles.load("laptop")["shards"]
 
 
+@pytest.mark.parametrize("name", ["overlap_words", "max_document_bytes", "opt_out"])
+def test_null_sets_an_optional_knob_to_none(name):
+    assert profiles.load("smoke", {name: profiles.NULL})[name] is None
+    assert profiles.knob(name).parse("null") == profiles.NULL
+
+
+def test_null_is_no_value_of_a_knob_that_must_have_one():
+    for name in ("shards", "source"):
+        with pytest.raises(ParameterError, match="null"):
+            profiles.load("smoke", {name: profiles.NULL})
+
+
 def test_profiles_are_flat_literals():
     for value in profiles.load("laptop").values():
         assert ast.literal_eval(repr(value)) == value

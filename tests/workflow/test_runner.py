@@ -20,7 +20,7 @@ from sc2lib.workflow.project import notebooks
 from sc2lib.workflow.run_directory import RunDirectory
 from sc2lib.workflow.runner import KERNEL_STARTS, plan, run_chain, select
 from sc2lib.workflow.state import problem
-from tests.workflow.conftest import PARITY, SQUARES, write_notebook
+from tests.workflow.conftest import NUMBERS, PARITY, SQUARES, write_notebook
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +82,30 @@ def test_a_failing_notebook_stops_the_chain_and_names_the_cell(project, run):
     assert run.failed("02_squares").exists()
     assert not run.notebook("02_squares").exists()
     assert not run.stage("03_parity").exists()
+
+
+def test_force_makes_anew_what_had_finished_or_failed_but_not_what_was_interrupted(project, run):
+    cells = ["stage.produce('seen', lambda path: path.write_text(str(__import__('time').time_ns())))"]
+    note = run.stage("01_numbers") / "seen"
+    write_notebook(project / "notebooks", "01_numbers", [], {}, [*cells, "raise ValueError('no')"])
+    seen = set()
+    for force in (False, False, True):
+        with pytest.raises(ChainError, match="ValueError: no"):
+            run_chain(run, "smoke", {}, select(only="01"), force=force)
+        seen.add(note.read_text())
+    assert len(seen) == 2  # the second try went on, the forced one did not
+
+    write_notebook(project / "notebooks", "01_numbers", [], {}, [*cells, *NUMBERS])
+    assert run_chain(run, "smoke", {}, select(only="01")) == 1
+    finished = note.read_text()
+    assert run_chain(run, "smoke", {}, select(only="01"), force=True) == 1
+    assert note.read_text() != finished
+    assert (run.superseded("01_numbers") / "seen").read_text() == finished
+
+    (run.stage("01_numbers") / manifests.NAME).unlink()  # as after a signal
+    interrupted = note.read_text()
+    assert run_chain(run, "smoke", {}, select(only="01"), force=True) == 1
+    assert note.read_text() == interrupted
 
 
 def test_a_killed_kernel_is_named_and_the_chain_goes_on(project, run):

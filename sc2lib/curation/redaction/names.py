@@ -58,8 +58,11 @@ class NameModel:
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
             self.model = AutoModelForTokenClassification.from_pretrained(path, local_files_only=True).eval()
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(f"ner_model={path} cannot be loaded as a token-classification model: {error}") from error
+        except Exception as error:  # the readers of a file that is cut short raise errors of several libraries
+            said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise InputError(
+                f"ner_model={path} cannot be loaded as a token-classification model: {said}; download it again"
+            ) from error
         if not self.tokenizer.is_fast:
             raise InputError(f"the tokenizer of ner_model={path} is not fast, so it cannot say where a token stands")
         self._around = self._special_tokens()

@@ -1,3 +1,4 @@
+import shutil
 from itertools import pairwise
 
 import numpy as np
@@ -171,3 +172,11 @@ def test_what_is_no_model_is_named(tmp_path, folder):
         NameModel(tmp_path / "none")
     with pytest.raises(InputError, match="cannot be loaded"):
         NameModel(tmp_path)
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "tokenizer.json", "config.json"])
+def test_a_model_that_was_cut_short_on_its_way_is_named(tmp_path, folder, file):
+    cut = shutil.copytree(folder, tmp_path / "cut")
+    (cut / file).write_bytes((cut / file).read_bytes()[:-60])
+    with pytest.raises(InputError, match=r"ner_model=.*cut cannot be loaded .*; download it again$"):
+        NameModel(cut)
