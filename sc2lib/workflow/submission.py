@@ -306,8 +306,11 @@ attend() { # run a command; in the background, since a trap waits for what runs 
     fi
     # sc2 may be too young to listen: then the signal ends it before anything is done
     if [ "$status" -eq STOPPED ] || [ "$(kill -l "$status" 2>/dev/null)" = USR1 ]; then
-        scontrol requeue "$SLURM_JOB_ID"
-        sleep 60
+        # ending already, and not for its time: a person cancelled it, or Slurm itself puts it back
+        if [ "$(squeue --noheader --jobs="$SLURM_JOB_ID" --format="%T %r")" != "COMPLETING None" ]; then
+            scontrol requeue "$SLURM_JOB_ID"
+            sleep 60
+        fi
     fi
     [ "$status" -eq 0 ] || exit "$status"
 }
@@ -334,7 +337,8 @@ others=$((SLURM_JOB_NUM_NODES - 1))
 set -m # a process group, which ends as a whole
 # shellcheck disable=SC2046 # ports prints several words
 until ray start --head --node-ip-address="$address" --port="${RAY_ADDRESS##*:}" --num-cpus="$SLURM_CPUS_ON_NODE" \\
-    --temp-dir="/tmp/sc2-ray-$SLURM_JOB_ID" --object-store-memory=200000000 --include-dashboard=false $(ports 0) --block
+    --temp-dir="/tmp/sc2-ray-$SLURM_JOB_ID" --object-store-memory=200000000 --include-dashboard=false \\
+    --no-monitor $(ports 0) --block
 do sleep 2; done &
 head=$!
 set +m

@@ -141,10 +141,11 @@ def start_script(script: str, folder: Path, bodies: dict[str, str]) -> subproces
     """Run a job's script with programs of those bodies; ``scontrol`` writes what it is asked into ``asked``."""
     programs = folder / "bin"
     programs.mkdir()
-    bodies |= {
+    bodies = {
         "scontrol": f'echo "$*" > {folder}/asked',
+        "squeue": "echo RUNNING None",
         "sleep": 'case "$1" in 60) ;; *) /bin/sleep "$1";; esac',
-    }
+    } | bodies
     for name, body in bodies.items():
         (programs / name).write_text(f"#!/bin/bash\n{body}\n")
         (programs / name).chmod(0o755)
@@ -164,6 +165,18 @@ def test_a_script_that_slurm_warns_passes_it_on_and_goes_back_into_the_queue(run
     process.send_signal(getattr(signals, f"SIG{signal}"))
     assert process.wait(timeout=20) == status
     assert (tmp_path / "asked").read_text() == "requeue 7\n"
+
+
+@pytest.mark.parametrize(("state", "requeued"), [("COMPLETING None", False), ("COMPLETING TimeLimit", True)])
+def test_a_job_that_a_person_cancels_does_not_go_back_into_the_queue(run, state, requeued, tmp_path):
+    """Its script hears the TERM of a preemption; what tells them apart is what Slurm says of the job (22.05)."""
+    bodies = {"sc2": 'trap "exit 75" USR1; echo ready; for i in $(seq 100); do sleep 0.1; done'}
+    bodies["squeue"] = f'[ "$2" = --jobs=7 ] && echo "{state}"'
+    process = start_script(jobs(run, "laptop", {}, Machines(nodes=1))[0].script, tmp_path, bodies)
+    assert process.stdout.readline() == b"ready\n"
+    process.send_signal(signals.SIGTERM)
+    assert process.wait(timeout=20) == 75
+    assert (tmp_path / "asked").exists() == requeued
 
 
 @pytest.mark.parametrize("signal", ["USR1", "TERM", "INT"])
