@@ -318,8 +318,9 @@ attend() { # run a command; in the background, since a trap waits for what runs 
 
 # The head runs beside the chapters, a worker on every other machine. Ports of two jobs on one machine differ. Ray waits
 # 15 seconds for its agents to choose their ports (ray-project/ray#65983), too short on a busy machine: they are given
-# theirs. What still takes too long is started again. The token keeps others on the network out; without one of its own
-# a head would take the user's, if there is one, and the drivers would not (Ray 2.60).
+# theirs. Of one the raylet is not told (Ray 2.60) and waits for it still, so what nobody needs, the autoscaler, does
+# not start beside them. What takes too long is started again. The token keeps others on the network out; without one of
+# its own a head would take the user's, if there is one, and the drivers would not.
 RAY = """
 # --- Ray: the head here, one worker on every other machine
 export RAY_USAGE_STATS_ENABLED=0 RAY_AUTH_MODE=token

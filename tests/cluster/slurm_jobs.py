@@ -1,8 +1,9 @@
 """A real Slurm of two nodes on this machine runs the jobs that `sc2 submit` writes: pytest tests/cluster/slurm_jobs.py
 
-The project is small: numbers, their squares, and a training by the code of chapter 12, with the numbers of the book's
-stages, so that the jobs are cut where those of the book are. `make test` leaves this file out: Slurm's
-daemons want root, and on a busy machine the many starts of processes take a quarter of an hour.
+One test runs the book's own chapters. In the others the project is small: numbers, their squares, and a training by the
+code of chapter 12, with the numbers of the book's stages, so that the jobs are cut where those of the book are.
+`make test` leaves this file out: Slurm's daemons want root, and on a busy machine the many starts of processes take
+half an hour.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from sc2lib.training.run import run as train
 from sc2lib.workflow import manifest as manifests
 from sc2lib.workflow import submission
 from sc2lib.workflow.run_directory import RunDirectory
-from sc2lib.workflow.runner import run_chain
+from sc2lib.workflow.runner import run_chain, select
 from tests.cluster.slurm_daemons import ask, slurm, until, why_not
 from tests.workflow.conftest import CHECKOUT, outputs, write_notebook  # noqa: F401
 
@@ -78,8 +79,21 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
 
 
 @pytest.fixture
-def book(tmp_path: Path, cluster: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Root of a project whose chapters carry the book's numbers; the environment reaches the cluster."""
+def reach(cluster: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Makes a folder the project's root, in an environment that reaches the cluster."""
+
+    def set_root(root: Path) -> None:
+        for name, value in (cluster | {"SC2_ROOT": str(root), "PYTHONPATH": str(CHECKOUT)}).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv("SC2_RUNS", raising=False)
+        monkeypatch.delenv("SC2_LOCKED_RUN", raising=False)
+
+    return set_root
+
+
+@pytest.fixture
+def book(tmp_path: Path, reach: Callable[[Path], None]) -> Path:
+    """Root of a project whose chapters carry the book's numbers."""
     root = tmp_path / "it's a book"
     notebooks = root / "notebooks"
     write_notebook(notebooks, "01_archive", [], {}, NUMBERS)
@@ -88,10 +102,7 @@ def book(tmp_path: Path, cluster: dict[str, str], monkeypatch: pytest.MonkeyPatc
     write_notebook(notebooks, "12_pretraining", ["09_tokenizer"], knobs, TRAINING)
     write_notebook(notebooks, "13_long_context", ["12_pretraining"], {}, REST)
     write_notebook(notebooks, "18_benchmarks", ["12_pretraining"], {}, REST)
-    for name, value in (cluster | {"SC2_ROOT": str(root), "PYTHONPATH": str(CHECKOUT)}).items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("SC2_RUNS", raising=False)
-    monkeypatch.delenv("SC2_LOCKED_RUN", raising=False)
+    reach(root)
     return root
 
 
@@ -124,6 +135,14 @@ def assert_undisturbed(run: RunDirectory, folder: Path, steps: int) -> None:
     assert len(losses) == steps and manifests.load(run.stage("12_pretraining")).metrics["losses"] == losses
 
 
+def go_on(cluster: dict[str, str], job: str, restarts: int, run: RunDirectory) -> None:
+    """Wait until Slurm has put the job back into the queue for the n-th time, and until it runs again."""
+    until(lambda: details(cluster, job)["Restarts"] == str(restarts), lambda: logs(run), PATIENCE)
+    assert not (run.stage("12_pretraining") / "manifest.json").exists()
+    hurry(cluster, job)
+    until(lambda: details(cluster, job)["JobState"] == "RUNNING", lambda: logs(run), PATIENCE)
+
+
 def ended(cluster: dict[str, str], job: str) -> bool:
     return details(cluster, job)["JobState"] in ("COMPLETED", "FAILED", "CANCELLED")
 
@@ -146,10 +165,7 @@ def test_a_training_that_is_preempted_three_times_ends_with_the_losses_of_one_ou
     for restarts, (steps, way) in enumerate(ways, 1):
         until(lambda steps=steps: rows.exists() and rows.read_text().count("\n") > steps, lambda: logs(run), PATIENCE)
         ask(cluster, "scancel", *way, training)
-        until(lambda times=restarts: details(cluster, training)["Restarts"] == str(times), lambda: logs(run), PATIENCE)
-        assert not (run.stage("12_pretraining") / "manifest.json").exists()
-        hurry(cluster, training)
-        until(lambda: details(cluster, training)["JobState"] == "RUNNING", lambda: logs(run), PATIENCE)
+        go_on(cluster, training, restarts, run)
     until(lambda: ended(cluster, evaluation), lambda: logs(run), PATIENCE)
     assert [details(cluster, job)["JobState"] for job in (data, training, evaluation)] == ["COMPLETED"] * 3, logs(run)
     assert logs(run).count("training stopped on request") == 3
@@ -207,3 +223,49 @@ def test_data_stages_on_two_nodes_run_on_ray_after_a_warning_while_it_started(
     here = RunDirectory(book / "runs" / "here")
     run_chain(here, "smoke", {}, ["01_archive", "09_tokenizer"])
     assert outputs(run) and outputs(run) == outputs(here)
+
+
+@pytest.mark.timeout(MINUTES * 60)
+def test_a_job_that_a_person_cancels_stays_out_of_the_queue(
+    book: Path, cluster: dict[str, str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The training stops at a step, as before a preemption, and the job that waits for it is cancelled with it."""
+    run = RunDirectory(book / "runs" / "cancelled")
+    _, training, evaluation = submit(run, capfd, 1, f"training_steps={LONG}", "micro_batch_size=1", "devices=2")
+    rows = run.stage("12_pretraining") / "scratch" / "training" / "metrics.csv"
+    until(lambda: rows.exists() and rows.read_text().count("\n") > 10, lambda: logs(run), PATIENCE)
+    ask(cluster, "scancel", training)
+    until(lambda: ended(cluster, evaluation), lambda: logs(run), PATIENCE)
+    assert details(cluster, training)["JobState"] == details(cluster, evaluation)["JobState"] == "CANCELLED"
+    assert details(cluster, training)["Restarts"] == "0"
+
+
+@pytest.mark.timeout(MINUTES * 60)
+def test_the_chapters_up_to_pretraining_leave_under_slurm_the_bytes_of_a_run_outside(
+    tmp_path: Path,
+    cluster: dict[str, str],
+    reach: Callable[[Path], None],
+    capfd: pytest.CaptureFixture[str],
+    outputs: Callable[[RunDirectory], dict[str, bytes]],  # noqa: F811
+) -> None:
+    """The book's own notebooks, on its smallest profile; every process of the training job is signalled twice."""
+    reach(CHECKOUT)
+    settings = {"training_steps": 300, "validate_every_steps": 100, "micro_batch_size": 1, "devices": 2}
+    run, here = RunDirectory(tmp_path / "slurm"), RunDirectory(tmp_path / "here")
+    data, training, evaluation = submit(run, capfd, 1, *(f"{name}={value}" for name, value in settings.items()))
+    ask(cluster, "scancel", evaluation)
+    trainings = run.path / "lasting" / "12_pretraining" / "training"
+
+    def steps() -> int:
+        return sum(path.read_text().count("\n") for path in trainings.glob("*/metrics.csv"))
+
+    for restarts, (step, name) in enumerate([(20, "USR1"), (160, "TERM")], 1):
+        until(lambda step=step: steps() > step, lambda: logs(run), PATIENCE)
+        ask(cluster, "scancel", "--full", f"--signal={name}", training)
+        go_on(cluster, training, restarts, run)
+    until(lambda: ended(cluster, training), lambda: logs(run), PATIENCE)
+    assert [details(cluster, job)["JobState"] for job in (data, training)] == ["COMPLETED"] * 2, logs(run)
+    run_chain(here, "smoke", settings, select(last="12"))
+    found, expected = outputs(run), outputs(here)
+    assert {name.partition("/")[0] for name in expected} == set(select(last="12"))
+    assert [name for name, content in expected.items() if found.get(name) != content] == []
