@@ -92,7 +92,8 @@ class RayExecutor:
     """Tasks of a Ray cluster (``RAY_ADDRESS``, else one started here); shards lie on a shared file system.
 
     Raises UnsupportedError without Ray or when it does not start, StoppedError when SIGTERM comes while it starts;
-    later the process answers signals as it did before, and not as Ray would: with a stack trace and an exit code of its own.
+    later the process answers signals as it did before, and not as Ray would: with a stack trace and an exit code of
+    its own.
     """
 
     def __init__(self, workers: int = 0) -> None:
