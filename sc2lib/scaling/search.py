@@ -70,7 +70,7 @@ def _options(cluster: Cluster, knobs: Mapping[str, Any], choices: Choices) -> It
                     yield replace(cut, micro_batch=choices.micro_batch or 1, **sent)
 
 
-def _sent(choices: Choices, knobs: Mapping[str, Any]) -> Iterator[dict[str, bool]]:
+def _sent(choices: Choices, knobs: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Every combination of the knobs that change what FSDP2 sends, of those that this layout and precision have."""
     found = []
     for name in TRAFFIC:
