@@ -152,28 +152,38 @@ def recomputed_bytes(config: ModelConfig, tokens: int, precision: Precision, lay
     return tokens * (kept + wider * config.hidden_size) + mlp_gradient_bytes(config, tokens, precision, layout)
 
 
-def plain_loss_bytes(config: ModelConfig, tokens: int, parts: int = 1) -> tuple[int, int]:
-    """Bytes that a cross-entropy of whole logits needs forward, the logits and their log-softmax in fp32, and backward;
-    each of `parts` ranks holds its part of the vocabulary."""
+@dataclass(frozen=True)
+class LossMemory:
+    """Bytes that the loss needs forward, and backward, and those that stay until the backward pass of all is over."""
+
+    forward: int
+    backward: int
+    held: int = 0
+
+
+def plain_loss_bytes(config: ModelConfig, tokens: int, parts: int = 1) -> LossMemory:
+    """A cross-entropy of whole logits: forward, the logits and their log-softmax in fp32; each of `parts` ranks holds
+    its part of the vocabulary."""
     backward = config.logit_bytes(tokens, parts)
-    return backward * 2 // 3, backward
+    return LossMemory(backward * 2 // 3, backward)
 
 
-def chunked_loss_bytes(config: ModelConfig, tokens: int, precision: Precision) -> tuple[int, int]:
-    """Bytes that the book's loss needs on a CPU, forward and backward; what is added up is fp32.
+def chunked_loss_bytes(config: ModelConfig, tokens: int, precision: Precision) -> LossMemory:
+    """The book's loss on a CPU; what is added up is fp32.
 
     In chunks, forward: the gradients of its input and of the output matrix, the matrix as autocast casts it, and of one
-    chunk the logits and their log-softmax, or a product of the matrix's size; backward, both gradients, and scaled.
+    chunk the logits and their log-softmax, or a product of the matrix's size; backward, both gradients, and scaled. The
+    loss holds on to the former two.
     Where one chunk holds all logits the loss is a plain one, with the matrix as autocast casts it and its gradient.
     """
     hidden, matrix = tokens * config.hidden_size, config.vocab_size * config.hidden_size
     if tokens * config.vocab_size <= CPU_CHUNK:
-        forward, backward = (precision.casts * matrix + each for each in plain_loss_bytes(config, tokens))
-        return forward, max(backward, (4 + precision.casts) * matrix)
+        plain, cast = plain_loss_bytes(config, tokens), precision.casts * matrix
+        return LossMemory(cast + plain.forward, cast + max(plain.backward, 4 * matrix))
     chunk = max(CPU_CHUNK, SMALLEST_CHUNK_TOKENS * config.vocab_size)
     product = precision.activations * matrix + (4 + precision.casts) * chunk
     forward = 4 * hidden + (4 + precision.casts) * matrix + max(2 * 4 * chunk, product)
-    return forward, 2 * 4 * (hidden + matrix)
+    return LossMemory(forward, 2 * 4 * (hidden + matrix), 4 * (hidden + matrix))
 
 
 def activation_bytes(config: ModelConfig, tokens: int, layout: Layout, precision: Precision) -> tuple[int, int]:
@@ -189,7 +199,7 @@ def bytes_beside_state(
     layout: Layout,
     precision: Precision,
     activations: tuple[int, int],
-    loss: tuple[int, int],
+    loss: LossMemory,
 ) -> float:
     """The most that a micro-batch adds to weights, gradients and moments: in its loss, in the backward pass of a block,
     or at the end, where the embedding has its gradient.
@@ -204,7 +214,7 @@ def bytes_beside_state(
     matrix = config.vocab_size * config.hidden_size / (layout.tensor if layout.split_vocabulary else 1)
     tied, full = config.tie_word_embeddings, layout.sharding == "full" and layout.data > 1
     waits = tied or (full and not layout.defer_gradient_sync)
-    (kept, block), (forward, backward) = activations, loss
+    kept, block = activations
     casts, gathered, passing = precision.block_casts * blocks / layout.pipeline, 0.0, 0.0
     if full:
         gathered = precision.weights * matrix * (1 if tied else 2)
@@ -214,9 +224,10 @@ def bytes_beside_state(
         else:
             passing += 2 * precision.gathered * blocks / config.num_hidden_layers
     late = casts / config.num_hidden_layers if layout.checkpointing else casts
-    at_loss = max(forward + casts, backward + (0 if layout.checkpointing else casts))
-    in_block = block + late + passing + (precision.gradients * matrix if waits else 0)
-    return gathered + max(kept + max(at_loss, in_block), 3 * precision.gradients * matrix if tied else 0)
+    at_loss = max(loss.forward + casts, loss.backward + (0 if layout.checkpointing else casts))
+    in_block = loss.held + block + late + passing + (precision.gradients * matrix if waits else 0)
+    at_end = loss.held + (3 * precision.gradients * matrix if tied else 0)
+    return gathered + max(kept + max(at_loss, in_block), at_end)
 
 
 # docs: start-memory
@@ -255,14 +266,15 @@ def training_memory(
     plain = plain_loss_bytes(config, tokens, layout.tensor if layout.split_vocabulary else 1)
     loss = chunked_loss_bytes(config, tokens, precision) if chunked_loss else plain
     kept, block = activation_bytes(config, tokens, layout, precision)
-    activations = kept + max(0, block - max(loss))
+    logits = max(loss.forward, loss.backward)
+    activations = kept + max(0, block - logits)
     beside = bytes_beside_state(config, layout, precision, (kept, block), loss)
     return TrainingMemory(
         weights=precision.weights * shared,
         gradients=precision.gradients * (parameters if layout.defer_gradient_sync else shared),
         optimizer=precision.optimizer * parameters / (1 if layout.sharding == "none" else layout.data),
         activations=activations,
-        logits=max(loss),
-        copies=beside - activations - max(loss),
+        logits=logits,
+        copies=beside - activations - logits,
     )
     # docs: end-memory
