@@ -5,6 +5,7 @@ import shlex
 import shutil
 import signal as signals
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -138,7 +139,10 @@ def test_options_of_sbatch_that_would_break_the_chain_are_refused(option, words)
 
 
 def start_script(script: str, folder: Path, bodies: dict[str, str]) -> subprocess.Popen[bytes]:
-    """Run a job's script with programs of those bodies; ``scontrol`` writes what it is asked into ``asked``."""
+    """Run a job's script with programs of those bodies; ``scontrol`` writes what it is asked into ``asked``.
+
+    It hears SIGINT, as under Slurm, also where these tests run in the background of a script and would not.
+    """
     programs = folder / "bin"
     programs.mkdir()
     bodies = {
@@ -152,7 +156,8 @@ def start_script(script: str, folder: Path, bodies: dict[str, str]) -> subproces
     path = folder / "data.sh"
     path.write_text(script.replace("export OMP", f"export PATH={programs}:$PATH\nexport OMP"))
     slurm = {"SLURM_JOB_ID": "7", "SLURM_JOB_NUM_NODES": "2", "SLURM_CPUS_ON_NODE": "1", "SLURMD_NODENAME": "node1"}
-    return subprocess.Popen(["bash", str(path)], env=os.environ | slurm, stdout=subprocess.PIPE)
+    heard = partial(signals.signal, signals.SIGINT, signals.SIG_DFL)
+    return subprocess.Popen(["bash", str(path)], env=os.environ | slurm, stdout=subprocess.PIPE, preexec_fn=heard)
 
 
 @pytest.mark.parametrize("signal", ["USR1", "TERM"])
