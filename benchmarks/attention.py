@@ -21,7 +21,7 @@ def main(corpus: Path, repeats: int) -> None:
     """Compare at 16,384 tokens, then fit the exponent of bands from 4,096 to 32,768 tokens; `corpus` is not read."""
     contenders = {"sc2lib": partial(step, "products"), "torch dense mask": partial(step, "masked")}
     what = f"windowed attention, forward and backward, bf16, window {WINDOW:,}"
-    print(report(compare("attention", "11_fused_attention", what, "tokens", LONGEST, contenders, repeats)))
+    print(report(compare("attention", "11", what, "tokens", LONGEST, contenders, repeats)))
     costs = list(sweep(("products",), LENGTHS, shape(), limit_seconds=120.0))
     found = {name: exponent(costs, name, len(costs)) for name in ("seconds", "peak_bytes")}
     for cost in costs:

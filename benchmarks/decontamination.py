@@ -10,7 +10,7 @@ from benchmarks.harness import compare, report
 from sc2lib.curation.decontamination import default_finder, default_overlap_finder, naive_find
 from sc2lib.curation.overlaps import ngrams
 
-CHAPTER = "06_decontamination"
+CHAPTER = "06"
 
 
 def main(corpus: Path, repeats: int) -> None:

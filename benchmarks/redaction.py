@@ -13,7 +13,7 @@ from benchmarks.harness import compare, report, save_quality
 from sc2lib.curation.redaction.planted_secrets import LabelledFile, Score, kinds, plant, score, sources
 from sc2lib.curation.redaction.replacement import find_spans
 
-CHAPTER = "05_redaction_and_malware"
+CHAPTER = "05"
 SIZES = (100_000, 1_000_000, 10_000_000)  # bytes of a hostile text: a factor of 100
 
 # Texts made to be slow: near matches without an end, matches without number, one endless line, deep repetition.

@@ -1,6 +1,7 @@
 """Figures of the evaluation chapters: verdicts, scores, holes that were filled, bits, and what a run cost."""
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from sc2lib.evaluation.peers import Comparison
 
 # HumanEval pass@1 in percent by parameters, as the model cards and the public leaderboard give it (V).
 STARCODER2_HUMANEVAL = {"3B": (3.03e9, 31.7), "7B": (7.17e9, 35.4), "15B": (15.96e9, 46.3)}
+LABEL_CHARACTERS = 38  # of a line of a long label: more would leave no room for the axis
 
 
 def estimator_means(k: int, p: float, sizes: Sequence[int]) -> tuple[list[float], list[float]]:
@@ -185,14 +187,16 @@ def peer_ratios(comparisons: Sequence[Comparison]) -> Figure:
     The line through a dot spans the fastest and the slowest call of the peer.
     """
     shown = [(found.ours, peer) for found in comparisons for peer in found.peers]
-    fig, ax = figures.new(aspect=0.15 + 0.06 * max(1, len(shown)))
+    labels = [textwrap.fill(f"{peer['what']}: {peer['contender']}", LABEL_CHARACTERS) for _, peer in shown]
+    lines = sum(label.count("\n") + 1 for label in labels)
+    fig, ax = figures.new(aspect=0.15 + 0.02 * len(shown) + 0.03 * max(1, lines))
     for row, (ours, peer) in enumerate(shown):
         color = figures.RED if peer["ratio"] < 1 else figures.BLUE
         span = [peer[name] / ours["seconds"] for name in ("seconds_low", "seconds_high")]
         ax.plot(span, [row, row], color=figures.GREY, linewidth=1)
         ax.plot(peer["ratio"], row, "o", color=color)
     ax.axvline(1, color=figures.GREY, linestyle=":")
-    ax.set_yticks(range(len(shown)), [f"{peer['what']}: {peer['contender']}" for _, peer in shown])
+    ax.set_yticks(range(len(shown)), labels)
     ax.set(xscale="log", xlabel="time of the peer over ours", ylim=(len(shown) - 0.5, -0.5))
     figures.ticks(ax.xaxis, figures.number)
     return fig

@@ -7,7 +7,7 @@ import pytest
 from benchmarks.harness import compare
 from sc2lib.errors import InputError
 from sc2lib.evaluation.peers import COLUMNS, Comparison, described, origins, read_comparisons, read_quality
-from sc2lib.evaluation.pictures import peer_ratios
+from sc2lib.evaluation.pictures import LABEL_CHARACTERS, peer_ratios
 
 
 def row(contender, seconds, ours=1.0, memory=100, **change):
@@ -83,3 +83,9 @@ def test_a_faster_peer_stands_left_of_the_line_in_red():
     assert [line.get_xdata()[0] for line in dots] == [4.0, 0.5]
     assert dots[0].get_color() != dots[1].get_color()
     assert [label.get_text() for label in axes.get_yticklabels()] == ["signatures: slow", "signatures: quick"]
+
+
+def test_a_long_label_leaves_room_for_the_axis():
+    named = row("quick", 0.5) | {"what": "text to signature of 256 positions, one core, start-up included"}
+    label = peer_ratios([Comparison.of([row("ours", 1.0), named])]).axes[0].get_yticklabels()[0].get_text()
+    assert max(map(len, label.split("\n"))) <= LABEL_CHARACTERS and label.replace("\n", " ").endswith("included: quick")
