@@ -5,8 +5,8 @@ each with its heads and its channels of the MLP. *Fully sharded* (FSDP2): the pr
 tokens, each stores a slice of every matrix, and a block is put together only while it computes.
 """
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 import torch.distributed as dist
@@ -78,48 +78,35 @@ def parallelise(model: Starcoder2, mesh: DeviceMesh, gather_bf16: bool = False) 
         # docs: end-parallelise
 
 
-# docs: start-accumulate
-@contextmanager
-def deferred_gradient_sync(model: nn.Module) -> Iterator[None]:
+def deferred_gradient_sync(model: nn.Module) -> AbstractContextManager[None]:
     """For backward passes that are not the last of a step: gradients of the shards in `model` stay whole on this
     process, added up in fp32, until a backward pass outside of this context scatters their sum (DDP's `no_sync`)."""
-    modules = sharded_modules(model)
-    for module in modules:
-        module.set_requires_gradient_sync(False, recurse=False)
-    try:
-        yield
-    finally:
-        for module in modules:
-            module.set_requires_gradient_sync(True, recurse=False)
+    return _off(FSDPModule.set_requires_gradient_sync, sharded_modules(model))
 
 
-@contextmanager
-def kept_after_forward(model: nn.Module) -> Iterator[None]:
+def kept_after_forward(model: nn.Module) -> AbstractContextManager[None]:
     """For forward passes: what they gather stays so for the backward pass, which gathers nothing. (What lies outside of
     the blocks always does.)"""
     blocks = [module for module in sharded_modules(model) if not isinstance(module, Starcoder2)]
-    for module in blocks:
-        module.set_reshard_after_forward(False, recurse=False)
-    try:
-        yield
-    finally:
-        for module in blocks:
-            module.set_reshard_after_forward(True, recurse=False)
+    return _off(FSDPModule.set_reshard_after_forward, blocks)
+
+
+def kept_after_backward(model: nn.Module) -> AbstractContextManager[None]:
+    """For backward passes that are not the last of a step: what is gathered stays so for the next micro-batch, whose
+    weights are the same. A backward pass outside of this context frees it, block by block."""
+    return _off(FSDPModule.set_reshard_after_backward, sharded_modules(model))
 
 
 @contextmanager
-def kept_after_backward(model: nn.Module) -> Iterator[None]:
-    """For backward passes that are not the last of a step: what is gathered stays so for the next micro-batch, whose
-    weights are the same. A backward pass outside of this context frees it, block by block."""
-    modules = sharded_modules(model)
+def _off(switch: Callable[..., None], modules: Sequence[FSDPModule]) -> Iterator[None]:
+    """A switch of FSDP2 is off in each of these modules, and on again behind."""
     for module in modules:
-        module.set_reshard_after_backward(False, recurse=False)
+        switch(module, False, recurse=False)
     try:
         yield
     finally:
         for module in modules:
-            module.set_reshard_after_backward(True, recurse=False)
-            # docs: end-accumulate
+            switch(module, True, recurse=False)
 
 
 def sharded_modules(model: nn.Module) -> list[FSDPModule]:
