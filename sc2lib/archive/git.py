@@ -238,7 +238,7 @@ def _below(folder: Path) -> Iterator[dict[str, Any]]:
     if not folder.is_dir():
         raise InputError(
             f"source_path {str(folder)!r} does not exist or is no folder; give a repository's folder, or a URL that "
-            "begins with https, http, ssh, git or file"
+            "begins with https, http, ssh, git or file; several are separated by commas"
         )
     found = list(find(folder))
     if not found:

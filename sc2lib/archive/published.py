@@ -154,12 +154,16 @@ def _parquet(path: Path) -> list[Path]:
     found = [path] if path.is_file() else sorted(path.rglob("*.parquet"))
     if not found:
         raise InputError(f"source_path {str(path)!r} holds no Parquet file; give the folder of a published table")
+    filled = []
     for file in found:
         try:
-            pq.read_metadata(file)
+            rows = pq.read_metadata(file).num_rows
         except (pa.ArrowInvalid, OSError) as error:
             raise InputError(f"{file} cannot be read as Parquet ({error}); fetch it again") from error
-    return found
+        filled += [file] if rows else []  # `datasets` fails at a file without rows
+    if not filled:
+        raise InputError(f"source_path {str(path)!r} holds no row; fetch the published table again")
+    return filled
 
 
 def _fingerprint(path: Path) -> list[Any]:

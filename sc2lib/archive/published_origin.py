@@ -91,15 +91,16 @@ class PublishedRepository:
 
     def objects(self, wanted: Iterable[tuple[bytes, str]]) -> Iterator[Wanted]:
         """What the storage is to be asked for."""
-        rows = {_path(row): row for row in self._rows()}
+        rows = self._rows_by_path()
         for path, content in wanted:
-            yield Wanted(rows[path]["blob_id"], content, rows[path]["length_bytes"])
+            row = self._row(rows, path)
+            yield Wanted(row["blob_id"], content, row["length_bytes"])
 
     def texts(self, wanted: Iterable[tuple[bytes, str]]) -> Iterator[bytes]:
         """The contents that are published with the table."""
-        rows = {_path(row): row for row in self._rows()}
+        rows = self._rows_by_path()
         for path, _ in wanted:
-            yield (rows[path]["content"] or "").encode()
+            yield (self._row(rows, path)["content"] or "").encode()
 
     def encodings(self) -> dict[bytes, str | None]:
         """The published ``src_encoding`` by path."""
@@ -107,6 +108,20 @@ class PublishedRepository:
 
     def _rows(self) -> list[dict[str, Any]]:
         return published.rows_of(self.key, self.repository).to_pylist()
+
+    def _rows_by_path(self) -> dict[bytes, dict[str, Any]]:
+        return {_path(row): row for row in self._rows()}
+
+    def _row(self, rows: dict[bytes, dict[str, Any]], path: bytes) -> dict[str, Any]:
+        """The row of a file that the walk found; identifiers that two repositories share for different things lead
+        it to files of the other."""
+        if path not in rows:
+            raise InputError(
+                f"the published rows of {self.repository} lead to {path.decode(errors='replace')!r}, which they lack: "
+                "another repository has the same snapshot_id, revision_id or directory_id for other files; fetch the "
+                "table again, or take one of the two out with opt_out"
+            )
+        return rows[path]
 
 
 def read_all(

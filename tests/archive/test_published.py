@@ -239,6 +239,24 @@ def test_what_is_no_published_table(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert not list(tmp_path.rglob("rows.parquet"))
 
 
+def test_a_file_without_rows_is_passed_over_unless_it_is_all_there_is(tmp_path: Path, server: ObjectServer) -> None:
+    folder = write(tmp_path / "ids", v2_rows(server))
+    rows = pq.read_table(folder / "ids.parquet", partitioning=None)
+    expected = candidates(folder, "stack_v2", server)[0]
+    pq.write_table(rows.slice(0, 0), folder / "a.parquet")
+    assert candidates(folder, "stack_v2", server)[0]["path"] == expected["path"]
+    (folder / "ids.parquet").unlink()
+    with pytest.raises(InputError, match="holds no row; fetch the published table again"):
+        sources.list_origins("stack_v2", str(folder))
+
+
+def test_identifiers_that_lead_to_another_repository_are_named(tmp_path: Path, server: ObjectServer) -> None:
+    rows = [row | {"snapshot_id": "a" * 40, "revision_id": "b" * 40} for row in v2_rows(server)]
+    (shard,) = candidates(write(tmp_path / "ids", rows), "stack_v2", server)
+    with pytest.raises(InputError, match="another repository has the same snapshot_id, revision_id or directory_id"):
+        download.download(shard)
+
+
 def test_a_table_that_is_damaged_in_its_middle_is_named(tmp_path: Path, server: ObjectServer) -> None:
     """Its footer is whole, so that only reading the rows shows it."""
     folder = write(tmp_path / "ids", v2_rows(server))
