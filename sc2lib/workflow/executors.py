@@ -126,7 +126,10 @@ class RayExecutor:
         self.ray = ray
 
     def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-        """See `Executor.map`. A task whose worker or node dies is run again by Ray, three times at most."""
+        """See `Executor.map`. A task whose worker or node dies is run again by Ray, three times at most.
+
+        Raises StageError when that does not help, or when the node of this process itself dies.
+        """
         task = self.ray.remote(max_retries=3)(function)
         pending = {task.remote(item): index for index, item in enumerate(items)}
         try:
@@ -138,6 +141,12 @@ class RayExecutor:
                         yield index, self.ray.get(reference)
                     except self.ray.exceptions.RayTaskError as error:
                         raise error.as_instanceof_cause() from error
+        except self.ray.exceptions.RayError as error:
+            said = " ".join(str(error).split())
+            raise StageError(
+                f"Ray lost a task ({type(error).__name__}: {said}), most often because a node died or memory ran out; "
+                "what was finished is kept: see that the nodes in ray status are alive, and run it again"
+            ) from error
         finally:
             for reference in pending:
                 self.ray.cancel(reference)

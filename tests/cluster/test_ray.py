@@ -17,6 +17,21 @@ from tests.workflow.conftest import CHECKOUT, outputs, project, write_notebook  
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 pytest.importorskip("ray.cluster_utils", reason="Ray is not installed: pip install 'sc2lib[cluster]'")
 
+LOSE_NODE = """
+import os, signal
+from sc2lib.errors import StageError
+from sc2lib.workflow.executors import executor
+
+def lose_node(_):
+    os.kill(os.getppid(), signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":
+    try:
+        list(executor("ray", 1).map(lose_node, [1]))
+    except StageError as error:
+        print(error)
+"""
 NODES = [
     """from tests.workflow import steps
 nodes = stage.map_items(steps.ray_node, list(range(20)))""",
@@ -79,3 +94,15 @@ def test_afterwards_signals_are_answered_as_before():
     process.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGTERM and not said
+
+
+def test_a_lost_node_is_one_sentence_with_a_remedy():
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    said = subprocess.run(
+        [sys.executable, "-c", LOSE_NODE],
+        env=environment | {"PYTHONPATH": str(CHECKOUT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    ).stdout
+    assert "Ray lost a task" in said and "see that the nodes in ray status are alive" in said
