@@ -2,10 +2,9 @@
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from sc2lib.model.transformer import Starcoder2
@@ -20,19 +19,9 @@ Make = Callable[..., TrainingConfig]
 
 
 @pytest.fixture
-def long(configuration: Make, tmp_path: Path) -> Make:
-    """Makes runs that write a long sample; of their held-out documents one is too short, and one is no code."""
-    held_out = [("notes", "issues", 0, 300), ("short", "code", 300, 340), ("long", "code", 340, 900)]
-    held_out.append(("rest", "issues", 900, 4001))
-    names = ("document_id", "source", "start", "end")
-    rows = [dict(zip(names, row, strict=True), split="validation") for row in held_out]
-    (tmp_path / "index").mkdir()
-    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "index" / "part-00000.parquet")
-
-    def make(folder: Path | None = None, **changes: object) -> TrainingConfig:
-        return configuration(folder, sample_tokens=8, long_sample=True, token_index=str(tmp_path / "index"), **changes)
-
-    return make
+def long(configuration: Make, held_out_index: str) -> Make:
+    """Makes runs that write a long sample."""
+    return partial(configuration, sample_tokens=8, long_sample=True, token_index=held_out_index)
 
 
 def test_every_prompt_is_answered_at_every_validation(configuration: Make) -> None:
