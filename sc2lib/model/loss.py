@@ -26,6 +26,8 @@ def linear_cross_entropy(
     With N·V at most `chunk_elements` (None: by device) this is the plain product and loss. Above, tokens go
     through in chunks, and each chunk's gradient is taken while its logits are still there: the FLOPs of
     forward plus backward are the same, the memory is one chunk of logits instead of three times N·V.
+    The backward pass scales these gradients in place and hands them over: no copy of 4·V·E bytes, and none that waits
+    until the blocks have theirs. A retained graph can therefore not be gone through a second time.
     `z_loss` times the mean of (log Z)² is added, where Z is the sum over the vocabulary that the softmax divides by.
     Without any target the loss is 0 over 0 targets: NaN, as in PyTorch.
     """
@@ -79,15 +81,17 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             if grad_weight_VE is not None:
                 grad_weight_VE += grad.T @ x
             del grad, log_probability
-        ctx.grad_x_NE, ctx.grad_weight_VE, ctx.weight_dtype = grad_x_NE, grad_weight_VE, weight_VE.dtype
+        ctx.save_for_backward(grad_x_NE, grad_weight_VE)  # autograd drops them after `backward`; on ctx they would stay
+        ctx.weight_dtype = weight_VE.dtype
         return total / count
         # docs: end-chunked
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None, None]:
-        grad_x = None if ctx.grad_x_NE is None else ctx.grad_x_NE * grad_loss.to(ctx.grad_x_NE.dtype)
-        grad_weight = None
-        if ctx.grad_weight_VE is not None:
-            grad_weight = (ctx.grad_weight_VE * grad_loss).to(ctx.weight_dtype)
-        return grad_x, grad_weight, None, None, None, None
+        grad_x_NE, grad_weight_VE = ctx.saved_tensors
+        if grad_x_NE is not None:
+            grad_x_NE.mul_(grad_loss.to(grad_x_NE.dtype))
+        if grad_weight_VE is not None:
+            grad_weight_VE = grad_weight_VE.mul_(grad_loss).to(ctx.weight_dtype)
+        return grad_x_NE, grad_weight_VE, None, None, None, None

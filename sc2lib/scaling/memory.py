@@ -154,11 +154,10 @@ def recomputed_bytes(config: ModelConfig, tokens: int, precision: Precision, lay
 
 @dataclass(frozen=True)
 class LossMemory:
-    """Bytes that the loss needs forward, and backward, and those that stay until the backward pass of all is over."""
+    """Bytes that the loss needs forward, and backward."""
 
     forward: int
     backward: int
-    held: int = 0
 
 
 def plain_loss_bytes(config: ModelConfig, tokens: int, parts: int = 1) -> LossMemory:
@@ -172,8 +171,7 @@ def chunked_loss_bytes(config: ModelConfig, tokens: int, precision: Precision) -
     """The book's loss on a CPU; what is added up is fp32.
 
     In chunks, forward: the gradients of its input and of the output matrix, the matrix as autocast casts it, and of one
-    chunk the logits and their log-softmax, or a product of the matrix's size; backward, both gradients, and scaled. The
-    loss holds on to the former two.
+    chunk the logits and their log-softmax, or a product of the matrix's size; backward, both gradients, and no copy.
     Where one chunk holds all logits the loss is a plain one, with the matrix as autocast casts it and its gradient.
     """
     hidden, matrix = tokens * config.hidden_size, config.vocab_size * config.hidden_size
@@ -183,7 +181,7 @@ def chunked_loss_bytes(config: ModelConfig, tokens: int, precision: Precision) -
     chunk = max(CPU_CHUNK, SMALLEST_CHUNK_TOKENS * config.vocab_size)
     product = precision.activations * matrix + (4 + precision.casts) * chunk
     forward = 4 * hidden + (4 + precision.casts) * matrix + max(2 * 4 * chunk, product)
-    return LossMemory(forward, 2 * 4 * (hidden + matrix), 4 * (hidden + matrix))
+    return LossMemory(forward, 4 * (hidden + matrix))
 
 
 def activation_bytes(config: ModelConfig, tokens: int, layout: Layout, precision: Precision) -> tuple[int, int]:
@@ -225,8 +223,8 @@ def bytes_beside_state(
             passing += 2 * precision.gathered * blocks / config.num_hidden_layers
     late = casts / config.num_hidden_layers if layout.checkpointing else casts
     at_loss = max(loss.forward + casts, loss.backward + (0 if layout.checkpointing else casts))
-    in_block = loss.held + block + late + passing + (precision.gradients * matrix if waits else 0)
-    at_end = loss.held + (3 * precision.gradients * matrix if tied else 0)
+    in_block = block + late + passing + (precision.gradients * matrix if waits else 0)
+    at_end = 3 * precision.gradients * matrix if tied else 0
     return gathered + max(kept + max(at_loss, in_block), at_end)
 
 

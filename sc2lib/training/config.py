@@ -118,7 +118,8 @@ class RunConfig:
     are optimizer steps. A logged loss more than `loss_spike_nats` above the median of the `loss_spike_window` before
     it stops the run (0: never). `activation_checkpointing` trades time for memory (`sc2lib.training.recomputation`),
     `asynchronous_checkpoints` memory for time: a copy of the state is written while the training goes on.
-    At every validation each prompt of `sc2lib.training.samples` gets at most `sample_tokens` tokens (0: none).
+    At every validation each prompt of `sc2lib.training.samples` gets at most `sample_tokens` tokens (0: none); with
+    `long_sample` a held-out text that fills the context is one of them.
 
     `strategy`: single; ddp (every device holds the model, auto's choice for several devices); fsdp2 (every device
     stores a slice of it); tp (the devices of one node compute the same sequences, each with its heads); fsdp2_tp
@@ -150,6 +151,7 @@ class RunConfig:
     gather_bf16: bool = False
     keep_gathered: bool = False
     sample_tokens: int = 0
+    long_sample: bool = False
 
     def __post_init__(self) -> None:
         _at_least(self, {"devices": 1, "nodes": 1, "threads": 0, "tensor_parallel_size": 0, "log_every_steps": 1})

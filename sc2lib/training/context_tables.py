@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from sc2lib import figures
 from sc2lib.model.config import ModelConfig
@@ -13,6 +14,7 @@ from sc2lib.tokenizer.encoding import Tokenizer
 from sc2lib.training.needles import Probe, crosses_file
 from sc2lib.training.positions import in_words, paired_difference
 from sc2lib.training.retrieval import Gain
+from sc2lib.training.samples import PROMPTS
 
 
 def change_table(first: ModelConfig, second: ModelConfig) -> Any:
@@ -69,6 +71,22 @@ def context_gain_words(pieces: np.ndarray, losses: np.ndarray) -> str:
     }
     gain, error = paired_difference(pieces, losses)
     return f"{words[in_words(-gain, error)]}: {gain:+.3f} ± {2 * error:.3f} nats per token."
+
+
+def long_samples(samples: pa.Table, lines: int = 5) -> str:
+    """The last `lines` lines of the long prompt and what was written after them, at the first validation and at the
+    last, from a SAMPLES table, as Markdown."""
+    short = {one.before for one in PROMPTS}
+    rows = [row for row in samples.to_pylist() if row["before"] not in short]
+    if not rows:
+        return "There is no long prompt: no held-out repository is longer than the context, or `sample_tokens` is 0."
+    end = "".join(rows[0]["before"].splitlines(keepends=True)[-lines:])
+    parts = {
+        "The prompt ends": end,
+        "How it goes on before the stage": rows[0]["text"],
+        f"And after {rows[-1]['tokens']:,} tokens of it": rows[-1]["text"],
+    }
+    return "\n\n".join(f"{what}:\n\n````text\n{text}\n````" for what, text in parts.items())
 
 
 def needle_table(forms: Mapping[str, Sequence[Probe]], tokenizer: Tokenizer, count: int = 3) -> Any:

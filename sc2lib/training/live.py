@@ -1,4 +1,4 @@
-"""The loss while it is trained: a figure in the notebook that is drawn again in its place."""
+"""A training as a chapter shows it: the loss in a figure that is drawn again in its place, then weights and texts."""
 
 import os
 from pathlib import Path
@@ -7,10 +7,22 @@ from typing import Any
 
 from sc2lib import figures
 from sc2lib.training.callbacks import Report
+from sc2lib.training.config import TrainingConfig
 from sc2lib.training.metrics import read_metrics
 from sc2lib.training.pictures import loss_curve
+from sc2lib.training.run import TrainingRun, run
+from sc2lib.workflow.stage import Stage
 
 DRAWINGS = 20  # of a whole run; one takes a tenth of a second
+
+
+def train_stage(config: TrainingConfig, stage: Stage) -> TrainingRun:
+    """Run a training, or go on with it, and leave its weights in the stage's `model` and its texts in `samples`."""
+    with LiveLoss(TrainingRun(config).metrics_file, stage.progress) as report:
+        done = run(config, report)
+    stage.produce("model", done.export)
+    stage.write_table("samples", done.samples())
+    return done
 
 
 class LiveLoss:

@@ -1,5 +1,6 @@
 """What the model writes while it trains: the same prompts at every validation, kept as a small table."""
 
+import itertools
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -10,16 +11,22 @@ from typing import Any
 
 import lightning.pytorch as lightning
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
 from lightning.pytorch import Callback
 from torch import Tensor
 
 from sc2lib.corpus.fim import FILE_SEPARATOR
 from sc2lib.files import write_text
+from sc2lib.model.config import ModelConfig
 from sc2lib.model.generation import generate
 from sc2lib.model.infilling import infilling_prompt
 from sc2lib.model.transformer import Starcoder2
 from sc2lib.tokenizer.encoding import Tokenizer
+from sc2lib.tokenizer.token_files import read_tokens
 from sc2lib.training.callbacks import progress_of, validates
+from sc2lib.training.config import DataConfig, TrainingConfig
+from sc2lib.training.labels import split_of
 from sc2lib.training.module import Pretraining
 from sc2lib.training.parallel import agreed
 
@@ -38,10 +45,14 @@ SAMPLING = {"temperature": 0.8, "top_p": 0.95}
 
 @dataclass(frozen=True)
 class Prompt:
-    """A beginning, and where it has one, an end: then the model fills the hole between them."""
+    """A beginning, and where it has one, an end: then the model fills the hole between them.
+
+    `tokens` are read for `before` where it holds sentinels, which no text can spell.
+    """
 
     before: str
     after: str | None = None
+    tokens: tuple[int, ...] = ()
 
 
 PROMPTS = (
@@ -66,10 +77,9 @@ def written(
 
     So two texts of a prompt differ by the weights alone. A text ends with its file. `agree`: see `continue_prompts`.
     """
-    tokens = min(tokens, model.config.max_position_embeddings // 2)
-    context = model.config.max_position_embeddings - tokens
+    context, tokens = shared_out(model.config, tokens)
     encoded = [
-        tokenizer.encode(one.before)[-context:]
+        (list(one.tokens) or tokenizer.encode(one.before))[-context:]
         if one.after is None
         else infilling_prompt(tokenizer, one.before, one.after, context)
         for one in prompts
@@ -78,6 +88,36 @@ def written(
     made = generate(model, encoded, tokens, seed=seed, stop_tokens=ends, agree=agree, **SAMPLING)
     return [tokenizer.decode(row) for row in made]
     # docs: end-write
+
+
+def shared_out(model: ModelConfig, tokens: int) -> tuple[int, int]:
+    """The positions that are left for a prompt, and those of at most `tokens` new tokens: half of all, at the most."""
+    new = min(tokens, model.max_position_embeddings // 2)
+    return model.max_position_embeddings - new, new
+
+
+def long_prompt(data: DataConfig, tokenizer: Tokenizer, length: int) -> Prompt | None:
+    """The first `length` tokens of the first held-out repository that has more of them.
+
+    None where none is so long, or where no token index says which documents are repositories.
+    """
+    if data.token_index is None:
+        return None
+    held_out = ds.dataset(data.token_index).to_table(filter=pc.field("split") == "validation")
+    for row in split_of(held_out, "validation"):
+        if row["source"] == "code" and row["end"] - row["start"] > length:
+            tokens = read_tokens(Path(data.validation))[row["start"] : row["start"] + length]
+            return Prompt(tokenizer.decode(tokens), tokens=tuple(tokens.tolist()))
+    return None
+
+
+def prompts_of(config: TrainingConfig, tokenizer: Tokenizer) -> list[tuple[Prompt, ...]]:
+    """The prompts of a run; those of a tuple are written together, padded to its longest."""
+    if not config.run.sample_tokens:
+        return []
+    context, _ = shared_out(config.model, config.run.sample_tokens)
+    long = long_prompt(config.data, tokenizer, context) if config.run.long_sample else None
+    return [PROMPTS] if long is None else [PROMPTS, (long,)]
 
 
 class SamplesFile:
@@ -118,13 +158,16 @@ class Write(Callback):
     every block again: with P parameters in the blocks, cut over D processes, a process receives 4·P·(D-1)/D bytes for
     one token of every prompt. Tensor parallelism divides P by its degree and adds two sums of prompts times channels in
     each block; a process caches the keys and values of its own heads. For the 15B in groups of 4 that are 15 GB a
-    token, 0.3 s over links of 50 GB/s, and 12 s for 40 tokens.
+    token, 0.3 s over links of 50 GB/s, and 12 s for 40 tokens; a long prompt, written by itself, costs the same again.
     """
 
     def __init__(self, file: SamplesFile, accumulation: int) -> None:
         self.file, self.accumulation = file, accumulation
+        self.prompts: list[tuple[Prompt, ...]] = []
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        assert isinstance(pl_module, Pretraining)
+        self.prompts = prompts_of(pl_module.config, pl_module.tokenizer)
         if trainer.is_global_zero:
             self.file.rewind(trainer.global_step or -1)
         if trainer.global_step == 0:
@@ -140,14 +183,14 @@ class Write(Callback):
         assert isinstance(pl_module, Pretraining)
         config = pl_module.config
         cut = config.run.sharded
-        if not config.run.sample_tokens or not (cut or trainer.is_global_zero):
+        if not self.prompts or not (cut or trainer.is_global_zero):
             return
+        arguments = (pl_module.model, pl_module.tokenizer, config.run.sample_tokens, config.data.seed)
         agree = agreed if cut else None
         # Matrices that come in bf16 want their inputs cast, as in training; others write in fp32.
         with trainer.precision_plugin.forward_context() if config.run.gather_bf16 else nullcontext():
-            texts = written(
-                pl_module.model, pl_module.tokenizer, config.run.sample_tokens, config.data.seed, agree=agree
-            )
+            texts = [written(*arguments, prompts, agree) for prompts in self.prompts]
         if trainer.is_global_zero:
             now = {"step": trainer.global_step, "tokens": progress_of(pl_module, trainer.global_step)["tokens"]}
-            self.file.append([now | vars(one) | {"text": text} for one, text in zip(PROMPTS, texts, strict=True)])
+            answers = zip(itertools.chain(*self.prompts), itertools.chain(*texts), strict=True)
+            self.file.append([now | {"before": one.before, "after": one.after, "text": text} for one, text in answers])

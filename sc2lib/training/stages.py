@@ -45,7 +45,7 @@ def first_stage(knobs: Mapping[str, Any], tokens: Path, folder: Path, documents:
         model=ModelConfig.from_knobs(knobs),
         data=_data(knobs, tokens, knobs["sequence_length"], *sizes, documents),
         optimizer=optimizer,
-        run=_run(knobs, folder, knobs["validate_every_steps"], knobs["sample_tokens"]),
+        run=_run(knobs, folder, knobs["validate_every_steps"]),
     )
 
 
@@ -70,7 +70,7 @@ def second_stage(
         max_position_embeddings=length, rope_theta=knobs["long_rope_theta"], sliding_window=knobs["sliding_window"]
     )
     machine = {**knobs, "activation_checkpointing": knobs["long_activation_checkpointing"]}
-    run = _run(machine, folder, max(1, knobs["long_training_steps"] // 4))
+    run = _run(machine, folder, max(1, knobs["long_training_steps"] // 4), long_sample=True)
     held_out = min(max(8, run.data_parallel_size), knobs["long_validation_windows"])
     sizes = (knobs["long_batch_size"], knobs["long_micro_batch_size"], held_out)
     optimizer = OptimizerConfig(
@@ -134,8 +134,7 @@ def _data(
     )
 
 
-def _run(knobs: Mapping[str, Any], folder: Path, validate_every_steps: int, sample_tokens: int = 0) -> RunConfig:
+def _run(knobs: Mapping[str, Any], folder: Path, validate_every_steps: int, long_sample: bool = False) -> RunConfig:
     machine = {name: knobs[name] for name in MACHINE}
-    return RunConfig(
-        folder=str(folder), validate_every_steps=validate_every_steps, sample_tokens=sample_tokens, **machine
-    )
+    samples = {"sample_tokens": knobs["sample_tokens"], "long_sample": long_sample}
+    return RunConfig(folder=str(folder), validate_every_steps=validate_every_steps, **samples, **machine)

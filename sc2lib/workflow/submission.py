@@ -320,10 +320,11 @@ attend() { # run a command; in the background, since a trap waits for what runs 
 # 15 seconds for its agents to choose their ports (ray-project/ray#65983), too short on a busy machine: they are given
 # theirs. Of one the raylet is not told (Ray 2.60) and waits for it still, so what nobody needs, the autoscaler, does
 # not start beside them. What takes too long is started again. The token keeps others on the network out; without one of
-# its own a head would take the user's, if there is one, and the drivers would not.
+# its own a head would take the user's, if there is one, and the drivers would not. Told to end, a node would drain for
+# up to 30 seconds for the services that Ray may run, and outlive its job (by 37 seconds; without draining, by 2).
 RAY = """
 # --- Ray: the head here, one worker on every other machine
-export RAY_USAGE_STATS_ENABLED=0 RAY_AUTH_MODE=token
+export RAY_USAGE_STATS_ENABLED=0 RAY_AUTH_MODE=token RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=0
 RAY_AUTH_TOKEN=$(od -An -tx1 -N32 /dev/urandom | tr -d ' \\n')
 export RAY_AUTH_TOKEN
 address=$(python -m sc2lib.workflow.ray_nodes address)

@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from sc2lib.workflow import manifest as manifests
+from sc2lib.workflow import submission
 from sc2lib.workflow.run_directory import RunDirectory
 from sc2lib.workflow.runner import run_chain, select
 from tests.workflow.conftest import CHECKOUT, outputs, project, write_notebook  # noqa: F401
@@ -62,6 +63,15 @@ def test_two_ray_nodes_write_the_bytes_that_local_processes_write(project, tmp_p
     run_chain(remote, "smoke", {"shards": 6, "executor": "ray"}, select())
     assert manifests.load(remote.stage("04_nodes")).metrics == {"nodes": 2}
     assert outputs(local) and outputs(remote) == outputs(local)
+
+
+def test_ray_still_knows_the_switch_by_which_a_job_ends_without_draining():
+    """One that Ray renamed would do nothing, and the head outlive its job by half a minute."""
+    switch = "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"
+    assert f"{switch}=0\n" in submission.RAY
+    read = f"from ray._private import ray_constants; print(ray_constants.{switch})"
+    done = subprocess.run([sys.executable, "-c", read], env=os.environ | {switch: "0"}, capture_output=True, text=True)
+    assert float(done.stdout) == 0, done.stderr
 
 
 def ray_starts() -> subprocess.Popen[str]:

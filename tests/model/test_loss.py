@@ -28,6 +28,26 @@ def test_chunked_loss_and_gradients_equal_the_plain_ones(trainable):
         torch.testing.assert_close(chunked, plain)
 
 
+def test_the_gradients_are_the_buffers_of_the_forward_pass_and_the_loss_keeps_neither():
+    x, weight, targets = draw()
+    loss = linear_cross_entropy(x, weight, targets, chunk_elements=1)
+    buffers = [tensor.data_ptr() for tensor in loss.grad_fn.saved_tensors]
+    (3 * loss).backward()
+    assert buffers == [x.grad.data_ptr(), weight.grad.data_ptr()]
+    with pytest.raises(RuntimeError, match="already been freed"):
+        _ = loss.grad_fn.saved_tensors
+
+
+def test_the_gradient_can_be_taken_once_and_has_none_of_its_own():
+    x, weight, targets = draw()
+    loss = linear_cross_entropy(x, weight, targets, chunk_elements=1)
+    (gradient,) = torch.autograd.grad(loss**2, x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
 @torch.no_grad()
 def test_without_gradients():
     x, weight, targets = draw()

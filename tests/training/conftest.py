@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -52,6 +54,18 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     np.concatenate([part for document in documents for part in (document, end)]).tofile(folder / "train.bin")
     np.concatenate([held_out, end]).tofile(folder / "validation.bin")
     return Corpus(folder / "train.bin", folder / "validation.bin", folder / "tokenizer.json")
+
+
+@pytest.fixture
+def held_out_index(tmp_path: Path) -> str:
+    """A token index of the held-out tokens: of its documents of code, the first is too short for a long sample."""
+    documents = [("notes", "issues", 0, 300), ("short", "code", 300, 340), ("long", "code", 340, 900)]
+    documents.append(("rest", "issues", 900, 4001))
+    names = ("document_id", "source", "start", "end")
+    rows = [dict(zip(names, row, strict=True), split="validation") for row in documents]
+    (tmp_path / "index").mkdir()
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "index" / "part-00000.parquet")
+    return str(tmp_path / "index")
 
 
 @pytest.fixture

@@ -89,7 +89,8 @@ def test_the_second_stage_takes_over_what_the_profile_says_once(tmp_path: Path) 
     second = second_stage(knobs, first.model, tmp_path, tmp_path, tmp_path)
     for stage in (first, second):
         assert (stage.optimizer.z_loss, stage.optimizer.schedule, stage.data.loader_workers) == (1e-4, "wsd", 3)
-    assert (first.run.sample_tokens, second.run.sample_tokens) == (knobs["sample_tokens"], 0)
+        assert stage.run.sample_tokens == knobs["sample_tokens"] > 0
+    assert (first.run.long_sample, second.run.long_sample) == (False, True)
 
 
 def test_a_run_on_many_devices_can_be_checked_on_one(configuration: Make) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from sc2lib.model.config import ModelConfig
@@ -14,6 +15,7 @@ from sc2lib.training.context_tables import (
     context_gain_words,
     difference_table,
     gain_table,
+    long_samples,
     needle_counts,
     needle_table,
     perplexity_table,
@@ -22,6 +24,7 @@ from sc2lib.training.context_tables import (
 )
 from sc2lib.training.needles import Probe
 from sc2lib.training.retrieval import Gain
+from sc2lib.training.samples import PROMPTS, SAMPLES
 from tests.training.conftest import Corpus
 
 
@@ -94,3 +97,26 @@ def test_needles_and_gains_are_listed(corpus: Corpus) -> None:
     gains = {"before": [Gain(32, 64, 9, 0.5, 0.1, 0.25, 0.0)], "after": [Gain(32, 64, 9, 0.7, 0.1, 0.5, 0.0)]}
     expected = ["names", "32 to 64", "9", "+0.500 ± 0.200", "+0.700 ± 0.200", "25% / 50%"]
     assert cells(gain_table({"names": gains})) == [expected]
+
+
+def test_the_long_sample_is_shown_as_it_was_at_first_and_at_last() -> None:
+    long = "".join(f"line {k}\n" for k in range(9)) + "def "
+    rows = [
+        {
+            "step": step,
+            "tokens": 1000 * step,
+            "before": before,
+            "after": None,
+            "text": f"by step {step} of {before[:4]}",
+        }
+        for step in (0, 2, 4)
+        for before in (PROMPTS[0].before, long)
+    ]
+    shown = long_samples(pa.Table.from_pylist(rows, schema=SAMPLES), lines=3)
+    assert shown.split("````")[1::2] == [
+        "text\nline 7\nline 8\ndef \n",
+        "text\nby step 0 of line\n",
+        "text\nby step 4 of line\n",
+    ]
+    assert "after 4,000 tokens" in shown
+    assert "no long prompt" in long_samples(pa.Table.from_pylist(rows[::2], schema=SAMPLES))

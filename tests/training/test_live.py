@@ -1,8 +1,12 @@
 import IPython.display
 import pytest
 
-from sc2lib.training.live import DRAWINGS, LiveLoss
+from sc2lib.model.transformer import Starcoder2
+from sc2lib.training.live import DRAWINGS, LiveLoss, train_stage
 from sc2lib.training.metrics import METRICS
+from sc2lib.training.samples import PROMPTS
+from sc2lib.workflow import Stage
+from sc2lib.workflow.run_directory import RunDirectory
 
 
 class Place:
@@ -53,3 +57,12 @@ def test_nobody_watches_a_chain(tmp_path, place, monkeypatch):
     with LiveLoss(tmp_path / "metrics.csv", lambda *what: None) as live:
         train(tmp_path / "metrics.csv", live, steps=20)
     assert not place.shown
+
+
+def test_a_chapter_has_the_weights_and_the_texts_of_its_training(tmp_path, configuration, place):
+    stage = Stage("12_pretraining", RunDirectory(tmp_path), "smoke", {})
+    done = train_stage(configuration(steps=2, warmup_steps=1, sample_tokens=4), stage)
+    assert place.shown and done.metrics()["step"].to_pylist()[-1] == 2
+    assert stage.read("samples").equals(done.samples()) and done.samples().num_rows == 2 * len(PROMPTS)
+    ours, theirs = (Starcoder2.from_pretrained(path).state_dict() for path in (stage.path("model"), done.model))
+    assert all(ours[name].equal(theirs[name]) for name in theirs)

@@ -1,18 +1,27 @@
 """Texts written during training: as many as promised, the same after a restart, by the weights of their step."""
 
+import dataclasses
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from sc2lib.model.transformer import Starcoder2
 from sc2lib.tokenizer.encoding import Tokenizer
+from sc2lib.tokenizer.token_files import read_tokens
 from sc2lib.training.config import TrainingConfig
 from sc2lib.training.data import TrainingSamples
 from sc2lib.training.run import run
-from sc2lib.training.samples import PROMPTS, SamplesFile, written
+from sc2lib.training.samples import PROMPTS, SamplesFile, long_prompt, written
 
 Make = Callable[..., TrainingConfig]
+
+
+@pytest.fixture
+def long(configuration: Make, held_out_index: str) -> Make:
+    """Makes runs that write a long sample."""
+    return partial(configuration, sample_tokens=8, long_sample=True, token_index=held_out_index)
 
 
 def test_every_prompt_is_answered_at_every_validation(configuration: Make) -> None:
@@ -27,10 +36,31 @@ def test_every_prompt_is_answered_at_every_validation(configuration: Make) -> No
     assert [row["text"] for row in rows[-5:]] == last != [row["text"] for row in rows[:5]]
 
 
-def test_a_restart_leaves_the_same_bytes(configuration: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_sample_goes_on_from_the_first_repository_that_fills_the_context(long: Make) -> None:
+    config = long(steps=2, warmup_steps=1)
+    done = run(config)
+    tokenizer = Tokenizer.load(Path(config.data.tokenizer))
+    prompt = long_prompt(config.data, tokenizer, 64 - 8)
+    tokens = read_tokens(Path(config.data.validation))[340 : 340 + 64 - 8]
+    assert prompt is not None and prompt.tokens == tuple(tokens.tolist())
+    rows = [row for row in done.samples().to_pylist() if row["before"] == prompt.before == tokenizer.decode(tokens)]
+    assert [row["step"] for row in rows] == [0, 2] and {row["after"] for row in rows} == {None}
+    model = Starcoder2.from_pretrained(done.model)
+    assert [rows[-1]["text"]] == written(model, tokenizer, 8, config.data.seed, [prompt])
+    cut = dataclasses.replace(prompt, tokens=prompt.tokens[-20:])
+    assert [rows[-1]["text"]] != written(model, tokenizer, 8, config.data.seed, [cut]), "it reads all of them"
+
+
+def test_without_a_repository_of_that_length_there_is_no_long_sample(long: Make) -> None:
+    config = long()
+    tokenizer = Tokenizer.load(Path(config.data.tokenizer))
+    assert long_prompt(config.data, tokenizer, 559) is not None and long_prompt(config.data, tokenizer, 560) is None
+    assert long_prompt(dataclasses.replace(config.data, token_index=None), tokenizer, 8) is None
+
+
+def test_a_restart_leaves_the_same_bytes(long: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed after a validation whose step has no checkpoint: its rows are cut off and written again."""
-    sizes = {"validate_every_steps": 3, "sample_tokens": 8}
-    whole, broken = (configuration(tmp_path / name, **sizes) for name in ("whole", "broken"))
+    whole, broken = (long(tmp_path / name, validate_every_steps=3) for name in ("whole", "broken"))
     run(whole)
     read = TrainingSamples.__getitem__
 
@@ -45,7 +75,7 @@ def test_a_restart_leaves_the_same_bytes(configuration: Make, tmp_path: Path, mo
     monkeypatch.undo()
     run(broken)
     first, second = ((tmp_path / name / "samples.jsonl").read_bytes() for name in ("whole", "broken"))
-    assert first == second and first.count(b"\n") == 5 * 5
+    assert first == second and first.count(b"\n") == 5 * (len(PROMPTS) + 1)
 
 
 def test_nothing_is_written_unless_asked(configuration: Make) -> None:

@@ -10,8 +10,9 @@ from safetensors.torch import load_file
 
 from sc2lib.training.config import TRAFFIC, TrainingConfig
 from sc2lib.training.metrics import read_metrics
+from sc2lib.training.module import Pretraining
 from sc2lib.training.run import TrainingRun, run
-from sc2lib.training.samples import PROMPTS
+from sc2lib.training.samples import PROMPTS, long_prompt, written
 from tests.training.processes import finish, start_ranks
 from tests.training.test_run import results
 
@@ -126,14 +127,22 @@ def test_a_dead_process_ends_the_others_and_the_run_goes_on_bitwise(
 
 
 @pytest.mark.parametrize("strategy", ["fsdp2", "tp"])
-def test_samples_change_nothing_else(configuration: Make, tmp_path: Path, strategy: str) -> None:
+def test_samples_change_nothing_else(configuration: Make, tmp_path: Path, held_out_index: str, strategy: str) -> None:
+    """The long one among them; and a model that is cut writes what it would write whole."""
     few = {"steps": 6, "warmup_steps": 1, "validate_every_steps": 2, "devices": 2, "strategy": strategy}
-    writing = configuration(tmp_path / "writing", sample_tokens=8, **few)
+    few |= {"token_index": held_out_index}
+    writing = configuration(tmp_path / "writing", sample_tokens=8, long_sample=True, **few)
     silent = configuration(tmp_path / "silent", **few)
     for config in (writing, silent):
         assert finish(start_ranks(config)) == [0, 0]
     assert results(writing) == results(silent)
-    assert len(samples(writing)) == 4 * len(PROMPTS) and not samples(silent)
+    assert len(samples(writing)) == 4 * (len(PROMPTS) + 1) and not samples(silent)
+    whole = Pretraining(writing.on_one_device(layers=9))
+    long = long_prompt(writing.data, whole.tokenizer, 64 - 8)
+    assert long is not None
+    assert [samples(writing)[len(PROMPTS)]["text"]] == written(
+        whole.model, whole.tokenizer, 8, writing.data.seed, [long]
+    )
 
 
 def test_a_checkpoint_goes_on_with_any_processes(configuration: Make, tmp_path: Path, single: TrainingConfig) -> None:
