@@ -22,7 +22,6 @@ import pyarrow.parquet as pq
 from benchmarks.harness import compare, report
 
 WORKER = Path(__file__).with_name("near_duplicates_worker.py")
-SAMPLE_BYTES = 250 * 10**6  # start-up must not decide
 CURVE = (50 * 10**6, 500 * 10**6, 5 * 10**9)
 IDENTIFIER = re.compile(r"[A-Za-z_]\w{3,}")
 SKETCHERS = ("daft", "rensa", "datasketch")
@@ -35,28 +34,27 @@ def main(corpus: Path, repeats: int, peer_python: str | None = None, largest: in
     peers = [name for name, module in PEERS.items() if _has(peer, module)]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _signatures(corpus, repeats, peer, peers, folder)
-        _whole(corpus, repeats, peer, peers, folder)
+        archive = folder / "archive.parquet"
+        megabytes = write_sample(corpus, archive, 10**15) / 1e6
+        _signatures(archive, megabytes, repeats, peer, peers)
+        _whole(archive, megabytes, repeats, peer, peers)
         _curve(corpus, largest, folder)
 
 
-def _signatures(corpus: Path, repeats: int, peer: str, peers: list[str], folder: Path) -> None:
-    source = folder / "signatures.parquet"
-    amount = write_sample(corpus, source, SAMPLE_BYTES)
-    contenders = {"sc2lib": _command(sys.executable, "ours", source, folder, 1)}
-    contenders |= {name: _command(peer, name, source, folder, 1) for name in SKETCHERS if name in peers}
-    what = "text to signature of 256 positions, one core, start-up included"
-    print(report(compare("near_duplicates", "04", what, "MB", amount / 1e6, contenders, repeats)))
+def _signatures(archive: Path, megabytes: float, repeats: int, peer: str, peers: list[str]) -> None:
+    contenders = {"sc2lib": _command(sys.executable, "ours", archive, archive.parent, 1)}
+    contenders |= {name: _command(peer, name, archive, archive.parent, 1) for name in SKETCHERS if name in peers}
+    what = "text to signature of 256 positions, one core, start-up included, the whole archive"
+    print(report(compare("near_duplicates", "04", what, "MB", megabytes, contenders, repeats)))
 
 
-def _whole(corpus: Path, repeats: int, peer: str, peers: list[str], folder: Path) -> None:
-    archive = folder / "archive.parquet"
-    amount = write_sample(corpus, archive, 10**15)
+def _whole(archive: Path, megabytes: float, repeats: int, peer: str, peers: list[str]) -> None:
+    folder = archive.parent
     contenders = {"sc2lib": _command(sys.executable, "dedup", archive, folder / "ours")}
     if "text-dedup" in peers:
         contenders["text-dedup 0.4.1"] = _command(peer, "text-dedup", archive, folder / "theirs")
     what = "Parquet to kept Parquet and clusters, start-up included, the whole archive"
-    print(report(compare("near_duplicates", "04", what, "MB", amount / 1e6, contenders, repeats)))
+    print(report(compare("near_duplicates", "04", what, "MB", megabytes, contenders, repeats)))
     shutil.rmtree(folder / "theirs", ignore_errors=True)
 
 
