@@ -111,13 +111,17 @@ def test_the_list_has_every_entry_once_a_folder_before_what_lies_in_it(tmp_path:
 
 
 def test_no_table_is_as_large_as_the_folder(tmp_path: Path, monkeypatch) -> None:
-    """A folder of very many files, of very many folders, and of both: what is handed on stays a chunk."""
+    """Folders of very many files, of very many folders, and of both: what is handed on stays a chunk."""
     monkeypatch.setattr(chunks, "CHUNK", 20)
     monkeypatch.setattr(queries, "ROW_GROUP", 20)
     for number in range(150):
         (tmp_path / f"tree/both/a{number % 60}").mkdir(parents=True, exist_ok=True)
         for path in (f"flat-{number}.py", f"both/{number}.py", f"both/a{number % 60}/{number}.py"):
             (tmp_path / "tree" / path).write_text(path)
+    for depth in range(1, 6):  # each of them waits for the folders beside the next, which are listed after it
+        for number in range(15):
+            (tmp_path / "tree" / ("z/" * depth) / f"beside-{number}").mkdir(parents=True)
+            (tmp_path / "tree" / ("z/" * depth) / f"beside-{number}" / "a.py").write_text(f"{depth} {number}")
     handed: list[int] = []
     assemble, write = chunks.assemble, walk.write_parquet_parts
 
@@ -134,6 +138,6 @@ def test_no_table_is_as_large_as_the_folder(tmp_path: Path, monkeypatch) -> None
     monkeypatch.setattr(chunks, "assemble", assembled)
     monkeypatch.setattr(walk, "write_parquet_parts", written)
     cut = graph_of(tmp_path / "tree", tmp_path / "cut")
-    assert cut["content"].num_rows == 450 and max(handed) == 20
+    assert cut["content"].num_rows == 525 and max(handed) == 20
     monkeypatch.setattr(chunks, "CHUNK", 10_000)
     assert graph_of(tmp_path / "tree", tmp_path / "whole") == cut
