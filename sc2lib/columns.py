@@ -8,7 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from sc2lib import queries
 from sc2lib.errors import InputError
+from sc2lib.queries import Stored
 
 
 def contents_of(files: pa.Table, contents: pa.Table) -> list[str]:
@@ -37,10 +39,10 @@ def read_contents(shards: Iterable[Path], blob_ids: Iterable[Any]) -> pa.Table:
     return pa.concat_tables([pq.read_table(shard, filters=wanted, partitioning=None) for shard in shards])
 
 
-def require_files(kept: pa.Table, removed: pa.Table) -> None:
+def require_files(kept: Stored, removed: Stored) -> None:
     """Raise InputError, with the reasons, when a step has removed every file."""
-    if kept.num_rows == 0:
-        counts = sorted((row["values"], row["counts"]) for row in removed["reason"].value_counts().to_pylist())
+    if queries.num_rows(kept) == 0:
+        counts = queries.rows("SELECT reason, count(*) FROM removed GROUP BY 1 ORDER BY 1", removed=removed)
         reasons = ", ".join(f"{reason}: {count:,}" for reason, count in counts) or "there were none"
         raise InputError(
             f"no file is left ({reasons}); give a source with more files, or look at the rows of `removed`"

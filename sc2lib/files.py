@@ -72,6 +72,12 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def copy(source: Path, path: Path) -> None:
+    """Copy a file atomically."""
+    with atomic(path) as temporary:
+        shutil.copyfile(source, temporary)
+
+
 def write_parquet(path: Path, table: "pa.Table") -> None:
     """Write a Parquet file atomically; the same table gives the same bytes."""
     import pyarrow.parquet as pq

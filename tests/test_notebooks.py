@@ -4,6 +4,7 @@ A published page shows about 100 columns of code before it scrolls. The limits a
 a chapter is read, and what does not teach belongs to the library. The parameters cell is a list and may be long.
 """
 
+import ast
 import re
 from pathlib import Path
 from statistics import median
@@ -46,6 +47,18 @@ def departures(path: Path) -> list[str]:
 def test_a_chapter_keeps_the_limits_of_the_book(path: Path) -> None:
     found = departures(path)
     assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path.stem < "07"], ids=lambda path: path.stem)
+def test_no_chapter_over_files_holds_all_of_a_row(path: Path) -> None:
+    """Of a table with a row for every file, a chapter reads the columns it names; the texts stay on disk."""
+    cells = nbformat.read(path, as_version=4).cells
+    source = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    reads = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    reads = [node for node in reads if ast.unparse(node.func) == "stage.read"]
+    named = [(ast.unparse(node.args[-1]).strip("'"), [word.arg for word in node.keywords]) for node in reads]
+    assert not [name for name, _ in named if name.endswith("contents")]
+    assert not [name for name, words in named if name in ("files", "scratch/candidates") and "columns" not in words]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -3,10 +3,14 @@
 One visit of a million files would occupy one core and hold every row at once. So the folder is listed first, each
 directory before what lies below it, and the list is cut every `CHUNK` entries. A chunk hashes its files. Then the list
 is read from its end: whatever lies in a directory comes before the directory itself, so its identifier can be
-computed when its turn comes, and no more is kept in memory than what still waits for the directory above it.
+computed when its turn comes. No more is kept in memory than what still waits for the directory above it: identifiers of
+directories, and the files of one that began in an earlier chunk, as columns (some 100 bytes a file).
 The cuts depend on the folder alone, never on the number of workers.
 """
 
+import functools
+import heapq
+import itertools
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -74,28 +78,58 @@ def visit(chunk: pa.Table) -> tuple[pa.Table, ...]:
 def assemble(parts: Sequence[Path]) -> Iterator[tuple[pa.Table, ...]]:
     """Make the directories and visits of folders from the FOUND tables of their chunks, in the order of listing.
 
-    Yields the tables of `GRAPH` as many times as there are parts; an object may occur more than once.
+    Yields the tables of `GRAPH` with at most `CHUNK` entries of directories at a time, however large a directory is;
+    an object may occur more than once.
     """
     vanished = {url for part in parts for url in _vanished(part)}
-    below: defaultdict[bytes, list[Entry]] = defaultdict(list)
+    directories: defaultdict[bytes, list[Entry]] = defaultdict(list)  # by the one above, which they wait for
+    later: list[pa.Table] = []  # files that wait for their directory, which an earlier part has
     for part in reversed(parts):
-        graph = Graph()
-        columns = (column.to_pylist() for column in pq.read_table(part, partitioning=None).columns)
-        for url, path, perms, target in reversed(list(zip(*columns, strict=True))):
-            if url in vanished:
-                graph.add_failed_visit(url, Directory.visit_type, VANISHED)
+        table, graph, held = pq.read_table(part, partitioning=None), Graph(), 0
+        urls, paths, perms, targets = (column.to_pylist() for column in table.columns)
+        if urls and urls[0] in vanished:  # a part is of one folder
+            graph.add_failed_visit(urls[0], Directory.visit_type, VANISHED)
+            yield graph.tables()
+            continue
+        end = table.num_rows
+        for row in reversed(range(table.num_rows)):
+            if perms[row] != swhid.DIRECTORY:
                 continue
-            parent, _, name = path.rpartition(b"/")
-            if perms != swhid.DIRECTORY:
-                below[parent].append(Entry(name, perms, target))
-                continue
-            entries = below.pop(path, [])
-            if not path:
-                root = graph.add_directory(entries)
-                graph.add_visit(url, Directory.visit_type, {b"HEAD": Branch("directory", root)})
-            elif entries or target is not None:
-                below[parent].append(Entry(name, swhid.DIRECTORY, graph.add_directory(entries)))
+            path, below = paths[row], directories.pop(paths[row], [])
+            files = list(map(_entry, *(values[row + 1 : end] for values in (paths, perms, targets))))
+            count = len(files) + sum(piece.num_rows for piece in later) + len(below)
+            if held + count > CHUNK:
+                yield graph.tables()
+                graph, held = Graph(), 0
+            if count > CHUNK:
+                in_order = functools.partial(_in_order, files, later, below)
+                identifier, entries = swhid.large_directory(in_order), in_order()
+                while some := list(itertools.islice(entries, CHUNK)):
+                    piece = Graph()
+                    piece.add_directory(some, identifier)
+                    yield piece.tables()
+            elif count or targets[row] is not None or not path:
+                identifier = graph.add_directory(_in_order(files, later, below))
+            else:
+                identifier = None
+            if identifier is not None and path:
+                directories[path.rpartition(b"/")[0]].append(_entry(path, swhid.DIRECTORY, identifier))
+            elif identifier is not None:
+                graph.add_visit(urls[row], Directory.visit_type, {b"HEAD": Branch("directory", identifier)})
+            held, end, later = held + count, row, []
+        later.insert(0, table.select(["path", "perms", "target"]).slice(0, end))
         yield graph.tables()
+
+
+def _entry(path: bytes, perms: int, target: str) -> Entry:
+    return Entry(path.rpartition(b"/")[2], perms, target)
+
+
+def _in_order(files: Sequence[Entry], later: Sequence[pa.Table], directories: Sequence[Entry]) -> Iterator[Entry]:
+    """The entries of a directory in git's order, from its files in the order of listing."""
+    columns = ((column.to_pylist() for column in piece.columns) for piece in later)
+    rest = itertools.chain.from_iterable(map(_entry, *values) for values in columns)
+    return heapq.merge(itertools.chain(files, rest), sorted(directories, key=swhid.place), key=swhid.place)
 
 
 def _vanished(part: Path) -> list[str]:

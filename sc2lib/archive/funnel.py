@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
-import pyarrow as pa
 from matplotlib.figure import Figure
 
 from sc2lib import figures
+from sc2lib.queries import Stored, rows
 
 # The order in which the walk and the download apply their rules, and what to call what is left after each.
 STEPS = (
@@ -32,14 +32,16 @@ class Step(NamedTuple):
     dropped_bytes: int
 
 
-def funnel(files: pa.Table, removed: pa.Table) -> list[Step]:
+def funnel(files: Stored, removed: Stored) -> list[Step]:
     """One `Step` per entry of `STEPS`, from a FILES and a REMOVED table; every row is counted once."""
-    counts: dict[str, tuple[int, int]] = {}
-    for reason, length in zip(removed["reason"].to_pylist(), removed["length_bytes"].to_pylist()):
-        number, size = counts.get(reason, (0, 0))
-        counts[reason] = (number + 1, size + (length or 0))
-    left_files = files.num_rows + removed.num_rows
-    left_bytes = sum(length or 0 for table in (files, removed) for length in table["length_bytes"].to_pylist())
+    sql = """
+        SELECT reason, count(*), coalesce(sum(length_bytes), 0)
+        FROM (SELECT NULL AS reason, length_bytes FROM files UNION ALL SELECT reason, length_bytes FROM removed)
+        GROUP BY reason
+    """
+    counts = {reason: entry for reason, *entry in rows(sql, files=files, removed=removed)}
+    left_files, left_bytes = (sum(column) for column in zip((0, 0), *counts.values()))
+    counts.pop(None, None)
     steps = []
     for label, reasons in STEPS:
         dropped = [counts.pop(reason, (0, 0)) for reason in reasons]

@@ -5,12 +5,18 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
+from typing import IO
 
-import pyarrow as pa
-
+from sc2lib import queries
 from sc2lib.archive import git_objects
+from sc2lib.queries import Stored
 
 _KINDS = {"dir": b"tree", "rev": b"commit", "file": b"blob"}
+_WHOLE = """
+SELECT * FROM entry
+WHERE directory_id NOT IN (SELECT directory_id FROM entry WHERE perms IS NULL)
+ORDER BY directory_id, name
+"""
 _ROOM_BYTES = 1 << 30
 
 
@@ -19,27 +25,26 @@ def available() -> bool:
     return shutil.which("git") is not None
 
 
-def directories(directory_entry: pa.Table) -> list[tuple[str, str]]:
+def directories(directory_entry: Stored) -> list[tuple[str, str]]:
     """(our identifier, git's) of every directory of a DIRECTORY_ENTRY table, by ``git mktree`` in an empty repository.
 
     git sorts the entries itself, so that the order is checked too. Roots of published tables (`published_origin`),
-    which come without permissions and middle directories, are left out: nobody can hash those again.
+    which come without permissions and middle directories, are left out: nobody can hash those again. One batch of
+    entries is in memory, however large a directory is.
     """
-    listings: dict[str, list[bytes]] = {}
-    partial: set[str] = set()
-    for directory, name, kind, target, perms in zip(*(column.to_pylist() for column in directory_entry.columns)):
-        if perms is None:
-            partial.add(directory)
-            continue
-        line = b"%06o %s %s\t%s\0" % (perms, _KINDS[kind], target.encode(), name)
-        listings.setdefault(directory, []).append(line)
-    for directory in partial:
-        listings.pop(directory, None)
-    if not listings:
-        return []
-    batch = b"\0".join(b"".join(lines) for lines in listings.values()) + b"\0"
-    printed = _in_empty_repository(["mktree", "-z", "--missing", "--batch"], batch)
-    return list(zip(listings, printed, strict=True))
+    ours: list[str] = []
+    with tempfile.TemporaryFile() as batch, queries.opened(entry=directory_entry) as database:
+        for table in queries.stream(database, _WHOLE):
+            for directory, name, kind, target, perms in zip(*(column.to_pylist() for column in table.columns)):
+                if not ours or directory != ours[-1]:
+                    batch.write(b"\0" if ours else b"")
+                    ours.append(directory)
+                batch.write(b"%06o %s %s\t%s\0" % (perms, _KINDS[kind], target.encode(), name))
+        if not ours:
+            return []
+        batch.write(b"\0")
+        printed = _in_empty_repository(["mktree", "-z", "--missing", "--batch"], batch)
+    return list(zip(ours, printed, strict=True))
 
 
 def contents(texts: Sequence[bytes]) -> list[str]:
@@ -49,19 +54,22 @@ def contents(texts: Sequence[bytes]) -> list[str]:
         for path, text in zip(paths, texts):
             with open(path, "wb") as file:
                 file.write(text)
-        return _in_empty_repository(["hash-object", "--no-filters", "--stdin-paths"], _lines(paths))
+        with tempfile.TemporaryFile() as names:
+            names.write(_lines(paths))
+            return _in_empty_repository(["hash-object", "--no-filters", "--stdin-paths"], names)
 
 
 def _lines(paths: Iterable[str]) -> bytes:
     return b"".join(os.fsencode(path) + b"\n" for path in paths)
 
 
-def _in_empty_repository(arguments: list[str], data: bytes) -> list[str]:
-    """Lines git prints for `data` on its standard input; it is told how many objects are not there to look for."""
+def _in_empty_repository(arguments: list[str], given: IO[bytes]) -> list[str]:
+    """Lines git prints for a file on its standard input; it is told how many objects are not there to look for."""
+    given.seek(0)
     with tempfile.TemporaryDirectory(dir=_memory()) as folder:
         git_objects.run(os.fsencode(folder), "init", "--quiet", "--bare")
         command = ["git", "-C", folder, *arguments]
-        finished = subprocess.run(command, input=data, capture_output=True, check=True)
+        finished = subprocess.run(command, stdin=given, capture_output=True, check=True)
     return finished.stdout.decode().split()
 
 

@@ -10,16 +10,18 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sc2lib import queries
 from sc2lib.archive.remaining import OBJECTS, remaining
+from sc2lib.archive.schema import GRAPH
 from sc2lib.archive.swhid import KINDS, Swhid
 from sc2lib.errors import InputError, ParameterError
+from sc2lib.queries import Stored
 
 RUN_FILE = "opt_out.txt"  # in the folder of a run: what was replayed on it holds for whatever it makes again
 # Pages of a package index: the project stands below /project/ or /package/, which is nobody's name; repo_name has it.
@@ -77,19 +79,20 @@ class OptOut:
         return not self.names.isdisjoint(_names(name, html_url))
 
     def unmatched(
-        self, repositories: Iterable[tuple[str | None, str | None]], graph: Mapping[str, pa.Table]
+        self, repositories: Iterable[tuple[str | None, str | None]], graph: Mapping[str, Stored]
     ) -> list[str]:
         """The entries, sorted, that are neither one of the repositories (name and page) nor an object of the graph.
 
         An entry with a mistake in it protects nobody, so whoever applies a list says which they are.
         """
         found = {entry for row in repositories for entry in self.names & set(_names(*row))}
-        hashes = pa.array(sorted({one.hash for one in self.objects}), pa.string())
+        hashes = _identifiers({one.hash for one in self.objects})
         there: set[tuple[str, str]] = set()
-        for name in IDENTIFIED:
+        for name in IDENTIFIED if self.objects else ():
             kind, column = OBJECTS[name]
-            identifiers = graph[name][column]
-            there.update((kind, one) for one in identifiers.filter(pc.is_in(identifiers, hashes)).to_pylist())
+            sql = f"SELECT {column} AS id FROM searched WHERE {column} IN (FROM hashes)"
+            identifiers = queries.table(sql, searched=graph[name], hashes=hashes)["id"]
+            there.update((kind, one) for one in identifiers.to_pylist())
         gone = (str(one) for one in self.objects if (KINDS[one.kind], one.hash) not in there)
         return sorted([*(self.names - found), *gone])
 
@@ -103,22 +106,26 @@ class OptOut:
             raise InputError(f"all {listed.num_rows} repositories of the source have opted out; choose another source")
         return kept
 
-    def objects_of(self, graph: Mapping[str, pa.Table]) -> dict[str, set[str]]:
+    def objects_of(self, graph: Mapping[str, Stored]) -> dict[str, set[str]]:
         """The identifiers of the list's objects by kind, with what a release names and what lies below a directory."""
         found = {name: {one.hash for one in self.objects if one.kind == kind} for kind, name in KINDS.items()}
-        releases = graph["release"]
-        named = releases.filter(pc.is_in(releases["id"], pa.array(sorted(found["release"]), pa.string())))
-        for kind, target in zip(named["target_type"].to_pylist(), named["target"].to_pylist()):
+        sql = "SELECT target_type, target FROM release WHERE id IN (FROM listed)"
+        named = queries.table(sql, release=graph["release"], listed=_identifiers(found["release"]))
+        for kind, target in zip(*(column.to_pylist() for column in named.columns)):
             found[kind].add(target)
         for kind, identifiers in _below(graph["directory_entry"], found["directory"]).items():
             found[kind] |= identifiers
         return found
 
-    def graph(self, graph: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
-        """The graph without the list's objects; the very tables when it names none."""
-        return remaining(graph, self.objects_of(graph)) if self.objects else dict(graph)
+    def graph(self, graph: Mapping[str, Stored]) -> dict[str, Any]:
+        """The graph without the list's objects, in memory; the very tables when it names none."""
+        if not self.objects:
+            return dict(graph)
+        tables = {name: queries.table("FROM stored", stored=table) for name, table in graph.items()}
+        tables = {name: table.cast(GRAPH[name]) for name, table in tables.items()}
+        return remaining(tables, self.objects_of(graph))
 
-    def files(self, tables: Iterable[pa.Table], graph: Mapping[str, pa.Table]) -> Iterator[pa.Table]:
+    def files(self, tables: Iterable[pa.Table], graph: Mapping[str, Stored]) -> Iterator[pa.Table]:
         """Tables with the columns of FILES without the files of the list's objects, one after the other."""
         found = self.objects_of(graph) if self.objects else {}
         columns = {"content": "content_id", "revision": "revision_id", "snapshot": "snapshot_id"}
@@ -155,13 +162,15 @@ def _entries(path: Path) -> list[tuple[int, str]]:
     return [(number, entry) for number, entry in entries if entry]
 
 
-def _below(directory_entry: pa.Table, roots: set[str]) -> dict[str, set[str]]:
+def _identifiers(found: Iterable[str]) -> pa.Table:
+    return pa.table({"id": pa.array(sorted(found), pa.string())})
+
+
+def _below(directory_entry: Stored, roots: set[str]) -> dict[str, set[str]]:
     """Identifiers of all directories and contents below some directories."""
     if not roots:
         return {}
-    with duckdb.connect() as database:
-        database.register("entry", directory_entry)
-        database.register("root", pa.table({"id": sorted(roots)}))
+    with queries.opened(entry=directory_entry, root=_identifiers(roots)) as database:
         rows = database.sql(
             "WITH RECURSIVE below(id) AS (SELECT id FROM root UNION SELECT e.target FROM below b "
             "JOIN entry e ON e.directory_id = b.id WHERE e.type = 'dir') "

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import pyarrow as pa
-import pyarrow.compute as pc
+import duckdb
 
-from sc2lib import figures
+from sc2lib import figures, queries
 from sc2lib.archive.walk import text
+from sc2lib.queries import Stored
 
 COLORS = {
     "origin": figures.SLATE,
@@ -38,59 +38,93 @@ class Edge(NamedTuple):
     name: str
 
 
-def shared_files(files: pa.Table, removed: pa.Table) -> list[tuple[str, str]]:
+_COPY = """
+SELECT r.repo_name, r.path, f.repo_name AS kept_repository, f.path AS kept_path
+FROM removed r
+JOIN files f USING (blob_id)
+WHERE r.reason = 'exact_duplicate'
+ORDER BY
+    r.repo_name <> f.repo_name DESC,
+    greatest(length(r.path) - length(replace(r.path, '/', '')), length(f.path) - length(replace(f.path, '/', ''))) <= 4
+        DESC,
+    r.length_bytes DESC, r.repo_name DESC, r.path DESC
+LIMIT 1
+"""
+_BESIDE = """
+SELECT path FROM files
+WHERE repo_name = $repository AND path <> $path AND starts_with(path, $folder)
+    AND NOT contains(substr(path, length($folder) + 1), '/')
+ORDER BY path LIMIT 1
+"""
+
+
+def shared_files(files: Stored, removed: Stored) -> list[tuple[str, str]]:
     """(repo_name, path) of the two copies of one content to draw, and of a third file beside the first.
 
     The copies lie in different repositories if any do; of those the largest not far from its root is taken.
     Empty when no content occurs twice.
     """
-    rows = zip(*(files[name].to_pylist() for name in ("blob_id", "repo_name", "path")))
-    kept = {blob: (repository, path) for blob, repository, path in rows}
-    best: tuple[Any, ...] | None = None
-    rows = zip(*(removed[name].to_pylist() for name in ("reason", "blob_id", "repo_name", "path", "length_bytes")))
-    for reason, blob, repository, path, length in rows:
-        if reason != "exact_duplicate" or blob not in kept:
-            continue
-        depth = max(path.count("/"), kept[blob][1].count("/"))
-        rank = (repository != kept[blob][0], depth <= 4, length, repository, path, kept[blob])
-        best = max(best, rank) if best else rank
-    if best is None:
-        return []
-    *_, repository, path, first = best
-    folder = first[1].rpartition("/")[0]
-    beside = sorted(place for place in kept.values() if place[0] == first[0] and place[1].rpartition("/")[0] == folder)
-    return [*[place for place in beside if place != first][:1], first, (repository, path)]
+    with queries.opened(files=files, removed=removed) as database:
+        best = database.sql(_COPY).fetchall()
+        if not best:
+            return []
+        ((repository, path, *first),) = best
+        folder = first[1].rpartition("/")[0] + "/"
+        where = {"repository": first[0], "path": first[1], "folder": folder}
+        beside = database.sql(_BESIDE, params=where).fetchall()
+    return [*[(first[0], other) for (other,) in beside], (first[0], first[1]), (repository, path)]
 
 
-def chain(graph: Mapping[str, pa.Table], url: str, path: str) -> list[Edge]:
+def chain(graph: Mapping[str, Stored], url: str, path: str) -> list[Edge]:
     """The pointers from an origin to one of its files, through its snapshot, its HEAD and its directories."""
-    visit = _row(graph["origin_visit_status"], origin=url, status="full")
-    branches = {row["name"]: row for row in _rows(graph["snapshot_branch"], snapshot_id=visit["snapshot"])}
-    origin, snapshot = Node("origin", url, 1), Node("snapshot", visit["snapshot"], len(branches))
+    with queries.opened(**graph) as database:
+        return _chain(database, url, path)
+
+
+def _chain(database: duckdb.DuckDBPyConnection, url: str, path: str) -> list[Edge]:
+    ((visited,),) = _rows(database, "snapshot", "origin_visit_status", origin=url, status="full")
+    rows = _rows(database, "name, target, target_type", "snapshot_branch", snapshot_id=visited)
+    branches = {name: (target, target_type) for name, target, target_type in rows}
+    origin, snapshot = Node("origin", url, 1), Node("snapshot", visited, len(branches))
     first = b"HEAD" if b"HEAD" in branches else min(branches)  # a published table names the main branch alone
-    name, branch = text(first), branches[first]
-    while branch["target_type"] == "alias":
-        other = bytes.fromhex(branch["target"])
-        name, branch = text(other), branches[other]
+    name, (identifier, kind) = text(first), branches[first]
+    while kind == "alias":
+        other = bytes.fromhex(identifier)
+        name, (identifier, kind) = text(other), branches[other]
     edges = [Edge(origin, snapshot, "latest visit")]
-    here, identifier = snapshot, branch["target"]
-    if branch["target_type"] in ("revision", "release"):
-        step = Node(branch["target_type"], identifier, 1)
+    here = snapshot
+    if kind in ("revision", "release"):
+        step = Node(kind, identifier, 1)
         edges.append(Edge(here, step, name))
-        field = "directory" if step.kind == "revision" else "target"
-        here, name, identifier = step, "root directory", _row(graph[step.kind], id=identifier)[field]
+        column = "directory" if kind == "revision" else "target"
+        here, name, ((identifier,),) = step, "root directory", _rows(database, column, kind, id=identifier)
     parts: list[str | None] = [*path.strip("/").split("/"), None]
-    root = _rows(graph["directory_entry"], directory_id=identifier)
-    if any(text(entry["name"]) == path.strip("/") for entry in root):
+    if _look_up(database, identifier, path.strip("/"))[1] is not None:
         parts = [path.strip("/"), None]  # the root of a published table names files by their whole paths
     for part in parts:
-        entries = _rows(graph["directory_entry"], directory_id=identifier)
-        node = Node("directory" if entries else "content", identifier, len(entries))
+        entries, target = _look_up(database, identifier, part)
+        node = Node("directory" if entries else "content", identifier, entries)
         edges.append(Edge(here, node, name))
-        if part is not None:
-            entry = next(entry for entry in entries if text(entry["name"]) == part)
-            here, name, identifier = node, part, entry["target"]
+        if part is not None and target is not None:
+            here, name, identifier = node, part, target
     return edges
+
+
+def _look_up(database: duckdb.DuckDBPyConnection, directory: str, wanted: str | None) -> tuple[int, str | None]:
+    """How many entries a directory has, and what the one of that name points at (None: none has it)."""
+    count, found = 0, None
+    sql = "SELECT name, target FROM directory_entry WHERE directory_id = $directory ORDER BY name"
+    for batch in queries.stream(database, sql, {"directory": directory}):
+        count += batch.num_rows
+        if found is None and wanted is not None:
+            names, targets = (column.to_pylist() for column in batch.columns)
+            found = next((target for name, target in zip(names, targets) if text(name) == wanted), None)
+    return count, found
+
+
+def _rows(database: duckdb.DuckDBPyConnection, columns: str, table: str, **where: str) -> list[tuple[Any, ...]]:
+    conditions = " AND ".join(f"{column} = ${column}" for column in where)
+    return database.sql(f"SELECT {columns} FROM {table} WHERE {conditions}", params=where).fetchall()
 
 
 def draw(chains: Sequence[Sequence[Edge]]) -> Any:
@@ -134,13 +168,3 @@ def _label(node: Node) -> str:
 def _short(name: str, limit: int) -> str:
     name = name.encode("unicode_escape").decode() if not name.isprintable() else name
     return name if len(name) <= limit else name[: limit // 2] + "…" + name[-limit // 2 + 1 :]
-
-
-def _rows(table: pa.Table, **where: str) -> list[dict[str, Any]]:
-    for column, value in where.items():
-        table = table.filter(pc.equal(table[column], value))
-    return table.to_pylist()
-
-
-def _row(table: pa.Table, **where: str) -> dict[str, Any]:
-    return _rows(table, **where)[0]

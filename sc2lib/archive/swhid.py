@@ -8,7 +8,7 @@ gives the same numbers; snapshots have one of their own. A manifest is hashed af
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple, Self
 
@@ -116,15 +116,25 @@ def hash_content(stream: BinaryIO, length: int) -> ContentHashes:
 
 # docs: start-directory
 def directory_manifest(entries: Iterable[Entry]) -> bytes:
-    """Entries in git's order: by name, where a directory counts as if its name ended with a slash."""
-    ordered = sorted(entries, key=lambda entry: entry.name + b"/" * (entry.mode == DIRECTORY))
+    """Entries in git's order, one after the other."""
+    ordered = sorted(entries, key=place)
     names = [entry.name for entry in ordered]
     if len(set(names)) != len(names):
         raise ParameterError("a directory names an entry twice")
     for name in names:
         if not name or b"/" in name or b"\0" in name:
             raise ParameterError(f"no directory can hold an entry named {name!r}")
-    return b"".join(b"%o %s\0" % (mode, name) + bytes.fromhex(target) for name, mode, target in ordered)
+    return b"".join(map(_line, ordered))
+
+
+def place(entry: Entry) -> bytes:
+    """What git sorts entries by: a directory counts as if its name ended with a slash."""
+    return entry.name + b"/" * (entry.mode == DIRECTORY)
+
+
+def _line(entry: Entry) -> bytes:
+    """One entry as the manifest has it."""
+    return b"%o %s\0" % (entry.mode, entry.name) + bytes.fromhex(entry.target)
 
 
 def directory(entries: Iterable[Entry]) -> str:
@@ -133,6 +143,15 @@ def directory(entries: Iterable[Entry]) -> str:
 
 
 # docs: end-directory
+
+
+def large_directory(entries: Callable[[], Iterable[Entry]]) -> str:
+    """Identifier of a directory whose entries, in git's order whenever `entries` is called, are not held in memory."""
+    length = sum(len(_line(entry)) for entry in entries())
+    hashed = hashlib.sha1(b"tree %d\0" % length, usedforsecurity=False)
+    for entry in entries():
+        hashed.update(_line(entry))
+    return hashed.hexdigest()
 
 
 def _headers(lines: Iterable[tuple[bytes, bytes]], message: bytes | None) -> bytes:

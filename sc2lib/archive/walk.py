@@ -1,7 +1,8 @@
 """The walk from origins to unique files: The Stack v2's selection, in SQL over the graph tables.
 
 Selection and exact deduplication are those of the published code (V). The statements are in ``walk.sql``; here
-tables go in and shards of candidate files come out. One process; DuckDB spills to disk when memory runs short.
+tables go in and shards of candidate files come out. One process; DuckDB spills to disk when memory runs short, and no
+table is held as a whole.
 """
 
 import tempfile
@@ -13,12 +14,14 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from sc2lib import queries
 from sc2lib.archive import chunks
 from sc2lib.archive.schema import GRAPH
+from sc2lib.files import write_parquet, write_parquet_parts
 from sc2lib.license_expressions import is_permissive
+from sc2lib.queries import Stored
 from sc2lib.tables import FILES
 
-MEMORY = "1GB"  # of the database while it walks; what is more is spilled to disk
 MAX_DEPTH = 64  # levels of directories, as in the paper
 MAX_STEPS = 10  # from a branch over aliases and releases to a revision
 MAX_OCCURRENCES = 1_000_000  # of one directory in one level, as in the paper's code
@@ -39,28 +42,30 @@ CANDIDATES = pa.schema(
 )
 
 
-def merge(parts: Mapping[str, Sequence[Path]]) -> dict[str, pa.Table]:
+def merge(parts: Mapping[str, Sequence[Path]], folder: Path) -> dict[str, Path]:
     """Unite the tables of several visits: every object once, rows sorted, whatever the visits were grouped by.
 
-    The directories of folders that were visited in chunks (``found_entry``) are made here.
+    The directories of folders that were visited in chunks (``found_entry``) are made here. Each table becomes one
+    Parquet file in `folder`, and goes there in batches.
     """
-    merged = {}
-    assembled = [pa.concat_tables(pieces) for pieces in zip(*chunks.assemble(parts["found_entry"]), strict=True)]
-    with duckdb.connect() as database:
-        for (name, schema), made in zip(GRAPH.items(), assembled, strict=True):
-            database.register("made", made)
-            query = (
-                "SELECT DISTINCT * FROM (FROM read_parquet($paths, hive_partitioning = false) UNION ALL FROM made) "
-                "ORDER BY ALL"
-            )
-            paths = [str(path) for path in parts[name]]
-            merged[name] = database.sql(query, params={"paths": paths}).to_arrow_table().cast(schema)
-            database.unregister("made")
+    folder.mkdir(parents=True, exist_ok=True)
+    merged = {name: folder / f"{name}.parquet" for name in GRAPH}
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".tmp-") as made:
+        shards = {name: list(parts[name]) for name in GRAPH}
+        for number, tables in enumerate(chunks.assemble(parts["found_entry"])):
+            for name, table in zip(GRAPH, tables, strict=True):
+                if table.num_rows:
+                    shards[name].append(Path(made) / f"{name}-{number:05d}.parquet")
+                    write_parquet(shards[name][-1], table)
+        with queries.opened(**shards) as database:
+            for name, path in merged.items():
+                rows = queries.stream(database, f"SELECT DISTINCT * FROM {name} ORDER BY ALL")
+                write_parquet_parts(path, (batch.cast(GRAPH[name]) for batch in rows))
     return merged
 
 
 def walk(
-    graph: Mapping[str, pa.Table],
+    graph: Mapping[str, Stored],
     repositories: pa.Table,
     shards: int,
     max_file_bytes: int,
@@ -78,7 +83,7 @@ def walk(
 
 @contextmanager
 def opened(
-    graph: Mapping[str, pa.Table],
+    graph: Mapping[str, Stored],
     repositories: pa.Table,
     max_file_bytes: int,
     max_depth: int = MAX_DEPTH,
@@ -88,12 +93,8 @@ def opened(
     stated = repositories["gha_license_id"]
     known = {text: is_permissive(text) for text in stated.unique().to_pylist()}
     permissive = pa.array([known[text] for text in stated.to_pylist()])
-    with tempfile.TemporaryDirectory() as spill, duckdb.connect() as database:
-        database.execute("SET temp_directory = ?", [spill])
-        database.execute("SET memory_limit = ?", [MEMORY])
-        for name, table in graph.items():
-            database.register(name, table)
-        database.register("repository", repositories.append_column("is_permissive", permissive))
+    listed = repositories.append_column("is_permissive", permissive)
+    with queries.opened(**graph, repository=listed) as database:
         database.execute("SET VARIABLE max_depth = ?", [max_depth])
         database.execute("SET VARIABLE max_occurrences = ?", [max_occurrences])
         database.execute("SET VARIABLE max_file_bytes = ?", [max_file_bytes])

@@ -1,6 +1,5 @@
 """Near-duplicates and the tables of a run: who leaves, in REMOVED rows, and a pair for a reader to look at."""
 
-from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
+from sc2lib import queries
 from sc2lib.dedup.shingles import Hashes, mix
+from sc2lib.queries import Stored
 from sc2lib.tables import removed
 
 CLUSTERS = pa.schema([("blob_id", pa.string()), ("cluster_id", pa.string()), ("jaccard", pa.float64())])
@@ -45,21 +46,26 @@ class ShownPair:
     jaccard: float
 
 
-def pair_to_show(files: pa.Table, clusters: pa.Table) -> ShownPair | None:
-    """The removal that says most: of two repositories, in the commonest language, near 0.85, at most 6 kB; or None."""
-    rows = files.select(["blob_id", "repo_name", "path", "language", "length_bytes"]).to_pylist()
-    by_blob = {row["blob_id"]: row for row in rows}
-    common = Counter(row["language"] for row in rows).most_common(1)[0][0] if rows else None
-    choices: list[tuple[bool, bool, float, str, str, float]] = []
-    for blob_id, keeper, jaccard in zip(*(clusters[name].to_pylist() for name in CLUSTERS.names)):
-        gone, stays = by_blob[blob_id], by_blob.get(keeper)  # the keeper may be a file of an earlier crawl
-        if stays is None or blob_id == keeper or jaccard is None:
-            continue
-        if max(gone["length_bytes"], stays["length_bytes"]) <= 6000:
-            inside = gone["repo_name"] == stays["repo_name"]
-            choices.append((inside, gone["language"] != common, abs(jaccard - 0.85), blob_id, keeper, jaccard))
-    if not choices:
-        return None
-    *_, blob_id, keeper, jaccard = min(choices)
-    names = [f"{by_blob[name]['repo_name']}{by_blob[name]['path']}" for name in (blob_id, keeper)]
-    return ShownPair(pa.array([blob_id, keeper]), (names[0], names[1]), jaccard)
+_PAIR = """
+SELECT c.blob_id, c.cluster_id, gone.repo_name || gone.path, stays.repo_name || stays.path, c.jaccard
+FROM clusters c
+JOIN files gone USING (blob_id)
+JOIN files stays ON stays.blob_id = c.cluster_id
+WHERE c.blob_id <> c.cluster_id AND c.jaccard IS NOT NULL AND greatest(gone.length_bytes, stays.length_bytes) <= 6000
+ORDER BY
+    gone.repo_name = stays.repo_name,
+    gone.language IS DISTINCT FROM
+        (SELECT language FROM files GROUP BY 1 ORDER BY count(*) DESC, min(blob_id) LIMIT 1),
+    abs(c.jaccard - 0.85), c.blob_id, c.cluster_id
+LIMIT 1
+"""
+
+
+def pair_to_show(files: Stored, clusters: Stored) -> ShownPair | None:
+    """The removal that says most: of two repositories, in the commonest language, near 0.85, at most 6 kB; or None.
+
+    A keeper that is a file of an earlier crawl is not among the files, and not shown.
+    """
+    for gone, stays, name, keeper, jaccard in queries.rows(_PAIR, files=files, clusters=clusters):
+        return ShownPair(pa.array([gone, stays]), (name, keeper), jaccard)
+    return None

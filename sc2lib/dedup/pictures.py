@@ -6,19 +6,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from sc2lib import figures
+from sc2lib import figures, queries
 from sc2lib.dedup.engine import Result
 from sc2lib.dedup.minhash import candidate_probability
 from sc2lib.dedup.recall import RecallBin
+from sc2lib.queries import Stored
 
 
 def cluster_sizes(result: Result) -> npt.NDArray[np.int64]:
     """Files per group of two or more, largest first."""
-    _, counts = np.unique(result.removals["cluster_id"].to_numpy(zero_copy_only=False).astype(str), return_counts=True)
-    return np.sort(counts + 1)[::-1]
+    counts = result.removals["cluster_id"].value_counts().field("counts")
+    return np.sort(counts.to_numpy() + 1)[::-1]
 
 
 @dataclass(frozen=True)
@@ -37,12 +36,14 @@ class Outcome:
         return self.files, figures.size(self.bytes), self.largest, below, f"{self.least_similarity:.2f}"
 
 
-def outcome(result: Result, length_bytes: Mapping[str, int], threshold: float) -> Outcome:
-    """Judge a result by the exact similarity of each removed file to its keeper."""
+def outcome(result: Result, files: Stored, threshold: float) -> Outcome:
+    """Judge a result by the exact similarity of each removed file to its keeper; `files` know the lengths."""
+    sql = "SELECT coalesce(sum(f.length_bytes), 0) FROM removals r JOIN files f USING (blob_id)"
+    ((length,),) = queries.rows(sql, removals=result.removals, files=files)
     jaccard = result.removals["jaccard"].to_numpy()
     return Outcome(
         files=len(jaccard),
-        bytes=sum(length_bytes[name] for name in result.removals["blob_id"].to_pylist()),
+        bytes=int(length),
         largest=int(cluster_sizes(result).max(initial=1)),
         below_threshold=int((jaccard < threshold).sum()),
         least_similarity=float(jaccard.min(initial=1.0)),
@@ -108,12 +109,10 @@ def recall(
     figures.show(fig, caption, "fig-near-dup-recall")
 
 
-def languages(files: pa.Table, removed: pa.Table, most: int = 15) -> None:
+def languages(files: Stored, removed: Stored, most: int = 15) -> None:
     """Share of the files that leave, for the languages with the most files."""
-    counts, gone = (
-        {row["values"]: row["counts"] for row in pc.fill_null(table["language"], "unknown").value_counts().to_pylist()}
-        for table in (files, removed)
-    )
+    sql = "SELECT coalesce(language, 'unknown'), count(*) FROM listed GROUP BY 1"
+    counts, gone = (dict(queries.rows(sql, listed=table)) for table in (files, removed))
     names = sorted(counts, key=lambda name: (-counts[name], name))[:most]
     shares = [gone.get(name, 0) / counts[name] for name in names]
     fig, ax = figures.new(aspect=0.6)

@@ -11,11 +11,13 @@ from statistics import NormalDist
 import numpy as np
 import pyarrow as pa
 
+from sc2lib import queries
 from sc2lib.dedup.candidates import Floats, Pairs, all_similar_pairs, candidate_pairs, jaccard_of_pairs
 from sc2lib.dedup.clusters import component_clusters, keeper_order, leader_clusters
 from sc2lib.dedup.minhash import Signatures, band_keys, candidate_probability, signatures
 from sc2lib.dedup.near_duplicates import scoped
 from sc2lib.dedup.shingles import Offsets, ShingleSets
+from sc2lib.queries import Stored
 
 
 @dataclass(frozen=True)
@@ -36,21 +38,35 @@ class RecallBin:
     most: float
 
 
-def directory_sample(files: pa.Table, count: int, seed: int) -> Offsets:
-    """Row numbers, ascending, of about `count` files: whole directories, in the order of a seeded hash.
+_DRAWN = pa.schema([("place", pa.int64()), ("repository", pa.string()), ("folder", pa.string())])
+_FOLDER = "coalesce(repo_name, '') AS repository, regexp_replace(path, '[^/]*$', '') AS folder"
+
+
+def directory_sample(files: Stored, count: int, seed: int) -> pa.Table:
+    """About `count` files in the order of their blob_id: whole directories, in the order of a seeded hash.
 
     Near-duplicates are neighbours more often than not, so files drawn one by one would hardly ever be a pair.
     """
-    directories: dict[tuple[str, str], list[int]] = {}
-    names = zip(files["repo_name"].to_pylist(), files["path"].to_pylist())
-    for row, (repository, path) in enumerate(names):
-        directories.setdefault((repository or "", posixpath.dirname(path)), []).append(row)
-    drawn: list[int] = []
-    for key in sorted(directories, key=lambda key: hashlib.sha256(f"{seed}\0{key}".encode()).digest()):
-        drawn += directories[key]
-        if len(drawn) >= count:
-            break
-    return np.sort(np.array(drawn[:count], np.int64))
+
+    def place(row: tuple[str, str, int]) -> bytes:
+        return hashlib.sha256(f"{seed}\0{(row[0], posixpath.dirname(row[1]))}".encode()).digest()
+
+    with queries.opened(files=files) as database:
+        drawn: list[tuple[int, str, str]] = []
+        found = 0
+        for row in sorted(database.sql(f"SELECT {_FOLDER}, count(*) FROM files GROUP BY ALL").fetchall(), key=place):
+            drawn.append((len(drawn), row[0], row[1]))
+            found += row[2]
+            if found >= count:
+                break
+        database.register("drawn", pa.Table.from_pylist([dict(zip(_DRAWN.names, row)) for row in drawn], _DRAWN))
+        sql = f"""
+            SELECT * EXCLUDE (place, repository, folder) FROM (
+                FROM (SELECT *, {_FOLDER} FROM files) JOIN drawn USING (repository, folder)
+                ORDER BY place, blob_id LIMIT $count
+            ) ORDER BY blob_id
+        """
+        return database.sql(sql, params={"count": count}).to_arrow_table()
 
 
 def recall_by_similarity(

@@ -189,10 +189,14 @@ class Stage:
         """Apply a function to items on the executor and return the results in order, in memory."""
         return self._execute(function, list(items), label or function.__name__, len(items))
 
-    def write_table(self, name: str, table: pa.Table | Iterable[pa.Table]) -> None:
-        """Write an own table, one shard per Arrow table."""
-        for index, shard in enumerate([table] if isinstance(table, pa.Table) else table):
-            files.write_parquet(self.path(f"{name}/part-{index:05d}.parquet"), shard)
+    def write_table(self, name: str, table: pa.Table | Path | Iterable[pa.Table | Path]) -> None:
+        """Write an own table, one shard per Arrow table; a Parquet file given by its path is copied."""
+        for index, shard in enumerate([table] if isinstance(table, pa.Table | Path) else table):
+            target = self.path(f"{name}/part-{index:05d}.parquet")
+            if isinstance(shard, Path):
+                files.copy(shard, target)
+            else:
+                files.write_parquet(target, shard)
         self._computed += 1
 
     def produce(self, name: str, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Path:

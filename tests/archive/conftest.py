@@ -46,7 +46,8 @@ def visited(folder: Path, repositories: pa.Table, groups: int = 2) -> dict[str, 
     step("origins", sources.visit, sources.VISITED)
     git_parts.write_parts(folder / "unread", parts["unread_blob"])
     step("unread", git_parts.read, git_parts.READ)
-    return walk.merge(parts)
+    merged = walk.merge(parts, folder / "graph")
+    return {name: pq.read_table(path) for name, path in merged.items()}
 
 
 @pytest.fixture

@@ -3,13 +3,15 @@
 import os
 import random
 import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sc2lib.archive import chunks, disk, sources
+from sc2lib import queries
+from sc2lib.archive import chunks, disk, sources, walk
 from tests.archive.conftest import visited
 
 
@@ -64,8 +66,8 @@ def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch) ->
         (tmp_path / "tree" / name / "a.py").write_text("1")
     original = os.scandir
 
-    def refuse(path: Path | bytes):
-        if os.fsencode(path).endswith(b"closed"):
+    def refuse(path: Path | bytes | int):
+        if not isinstance(path, int) and os.fsencode(path).endswith(b"closed"):
             raise PermissionError(13, "Permission denied")
         return original(path)
 
@@ -106,3 +108,36 @@ def test_the_list_has_every_entry_once_a_folder_before_what_lies_in_it(tmp_path:
     there = {os.fsencode(path.relative_to(tree)) for path in tree.rglob("*") if path.name != ".git"} | {b""}
     assert set(paths) == there and len(paths) == len(there)
     assert all(not path or paths.index(os.path.dirname(path)) < paths.index(path) for path in paths)
+
+
+def test_no_table_is_as_large_as_the_folder(tmp_path: Path, monkeypatch) -> None:
+    """Folders of very many files, of very many folders, and of both: what is handed on stays a chunk."""
+    monkeypatch.setattr(chunks, "CHUNK", 20)
+    monkeypatch.setattr(queries, "ROW_GROUP", 20)
+    for number in range(150):
+        (tmp_path / f"tree/both/a{number % 60}").mkdir(parents=True, exist_ok=True)
+        for path in (f"flat-{number}.py", f"both/{number}.py", f"both/a{number % 60}/{number}.py"):
+            (tmp_path / "tree" / path).write_text(path)
+    for depth in range(1, 6):  # each of them waits for the folders beside the next, which are listed after it
+        for number in range(15):
+            (tmp_path / "tree" / ("z/" * depth) / f"beside-{number}").mkdir(parents=True)
+            (tmp_path / "tree" / ("z/" * depth) / f"beside-{number}" / "a.py").write_text(f"{depth} {number}")
+    handed: list[int] = []
+    assemble, write = chunks.assemble, walk.write_parquet_parts
+
+    def assembled(parts: Sequence[Path]) -> Iterator[tuple[pa.Table, ...]]:
+        for tables in assemble(parts):
+            handed.extend(table.num_rows for table in tables)
+            yield tables
+
+    def written(path: Path, parts: Iterator[pa.Table]) -> None:
+        tables = list(parts)
+        handed.extend(table.num_rows for table in tables)
+        write(path, iter(tables))
+
+    monkeypatch.setattr(chunks, "assemble", assembled)
+    monkeypatch.setattr(walk, "write_parquet_parts", written)
+    cut = graph_of(tmp_path / "tree", tmp_path / "cut")
+    assert cut["content"].num_rows == 525 and max(handed) == 20
+    monkeypatch.setattr(chunks, "CHUNK", 10_000)
+    assert graph_of(tmp_path / "tree", tmp_path / "whole") == cut

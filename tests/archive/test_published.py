@@ -77,7 +77,7 @@ def candidates(
     for name, table in zip(sources.VISITED, sources.visit(listed), strict=True):
         write_parquet(folder.parent / "visit" / f"{name}.parquet", table)
         parts[name] = [folder.parent / "visit" / f"{name}.parquet"]
-    return walk.walk(walk.merge(parts), listed, shards, 10 << 20)
+    return walk.walk(walk.merge(parts, folder.parent / "graph"), listed, shards, 10 << 20)
 
 
 def write(folder: Path, rows: list[dict[str, Any]]) -> Path:

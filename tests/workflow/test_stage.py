@@ -161,6 +161,14 @@ def test_a_run_of_another_version_is_refused(project, run):
         run.record()  # what status and book ask first
 
 
+def test_a_table_that_is_a_file_already_is_copied(stage):
+    stage.write_table("small", pa.table({"n": [1]}))
+    (small,) = stage.shards("small")
+    stage.write_table("copied", small)
+    assert stage.shards("copied")[0].read_bytes() == small.read_bytes()
+    assert not stage.shards("copied")[0].samefile(small)
+
+
 def test_a_disk_that_fills_up_is_named_and_what_was_done_stays(stage):
     stage.write_table("small", pa.table({"n": [1]}))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

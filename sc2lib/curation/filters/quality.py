@@ -6,7 +6,7 @@ under the first rule that refuses it; `effects` also tells what each rule would 
 """
 
 import posixpath
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
@@ -17,6 +17,7 @@ import pyarrow as pa
 from sc2lib import tables
 from sc2lib.curation.languages import exclusions, extension
 from sc2lib.errors import InputError, ParameterError
+from sc2lib.files import ROW_GROUP
 
 Mask = npt.NDArray[np.bool_]
 Columns = Mapping[str, npt.NDArray]
@@ -185,16 +186,24 @@ def columns(files: pa.Table, signals: pa.Table) -> Columns:
     if files["blob_id"].combine_chunks() != signals["blob_id"].combine_chunks():
         raise InputError("the signals are not of these files: give both tables of the same shard and run")
     found: dict[str, npt.NDArray] = {}
-    for table, names in ((files, ("language", "length_bytes", "is_generated")), (signals, signals.column_names)):
+    for table, names in ((files, ("language", "length_bytes", "is_generated")), (signals, signals.column_names[1:])):
         for name in names:
             found[name] = _numpy(table[name])
-    paths = files["path"].to_pylist()
-    kinds = list(zip(files["language"].to_pylist(), [extension(path).lower() for path in paths], strict=True))
+    batches = files.select(["path", "language"]).to_batches(ROW_GROUP)
+    by_name = [_by_name(*(column.to_pylist() for column in batch.columns)) for batch in batches] or [_by_name([], [])]
+    names = ("is_useful_text", "is_excluded", "is_excluded_by_starcoder")
+    return found | {name: np.concatenate(parts) for name, parts in zip(names, zip(*by_name), strict=True)}
+
+
+def _by_name(paths: Sequence[str], languages: Sequence[str | None]) -> tuple[Mask, Mask, Mask]:
+    """What the paths of some files say: useful text, and what two visual inspections dropped."""
+    kinds = list(zip(languages, [extension(path).lower() for path in paths], strict=True))
     table = exclusions()
-    found["is_useful_text"] = np.array([is_useful_text(path) for path in paths], bool)
-    found["is_excluded"] = _are_among(kinds, table["languages"], table["extensions"])
-    found["is_excluded_by_starcoder"] = _are_among(kinds, (), table["starcoder_extensions"])
-    return found
+    return (
+        np.array([is_useful_text(path) for path in paths], bool),
+        _are_among(kinds, table["languages"], table["extensions"]),
+        _are_among(kinds, (), table["starcoder_extensions"]),
+    )
 
 
 def masks(column: Columns, limits: Thresholds) -> npt.NDArray[np.bool_]:
@@ -250,7 +259,8 @@ def _are_among(
 
 def _numpy(column: pa.ChunkedArray) -> npt.NDArray:
     if pa.types.is_string(column.type):
-        return np.array(column.fill_null("").to_pylist(), dtype=object)
+        names = column.fill_null("").combine_chunks().dictionary_encode()  # each text once
+        return np.array(names.dictionary.to_pylist(), dtype=object)[names.indices.to_numpy()]
     if pa.types.is_boolean(column.type):
         return column.fill_null(False).to_numpy()
     return column.to_numpy()

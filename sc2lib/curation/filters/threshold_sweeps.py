@@ -40,9 +40,10 @@ class Sweep:
         The other thresholds of the rule stay as they are in `limits`.
         """
         refuses = rule(self.rule).removes
-        masks = np.array([refuses(column, replace(limits, **{self.field: value})) for value in self.values])
         size = column["length_bytes"]
-        return masks.sum(axis=1) / max(masks.shape[1], 1), masks @ size / max(size.sum(), 1)
+        masks = (refuses(column, replace(limits, **{self.field: value})) for value in self.values)
+        sums = np.array([(mask.sum(), size[mask].sum()) for mask in masks])  # one mask of all files at a time
+        return sums[:, 0] / max(len(size), 1), sums[:, 1] / max(size.sum(), 1)
 
 
 SWEEPS = (

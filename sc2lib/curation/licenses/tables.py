@@ -5,13 +5,13 @@ licence files of a repository are those among the kept files and among the remov
 all copies of a blob, and each text is read once.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import asdict
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sc2lib import tables
+from sc2lib import queries, tables
 from sc2lib.columns import contents_of, replace_columns
 from sc2lib.curation.languages import label_languages
 from sc2lib.curation.licenses.classification import (
@@ -27,6 +27,7 @@ from sc2lib.curation.licenses.classification import (
 )
 from sc2lib.curation.licenses.names import NOASSERTION
 from sc2lib.curation.licenses.texts import Match
+from sc2lib.queries import Stored
 
 UNREAD = ("too_large", "undecodable")  # reasons of chapter 01
 
@@ -157,8 +158,13 @@ DECIDERS = {None: "licence files: nothing stated", NOASSERTION: "licence files: 
 STATEMENT = "the repository's statement"
 
 
-def count_deciders(kept: pa.Table, refused: pa.Table) -> dict[tuple[str, str], int]:
+def count_deciders(kept: Stored, refused: Stored) -> dict[tuple[str, str], int]:
     """Files by who decided their class and by class; `refused` are the files that left for their licence."""
-    stated = kept["gha_license_id"].to_pylist() + refused["gha_license_id"].to_pylist()
-    types = kept["license_type"].to_pylist() + [NON_PERMISSIVE_TYPE] * refused.num_rows
-    return dict(Counter((DECIDERS.get(name, STATEMENT), one) for name, one in zip(stated, types, strict=True)))
+    sql = f"""
+        SELECT gha_license_id, license_type, count(*) FROM kept GROUP BY ALL
+        UNION ALL SELECT gha_license_id, '{NON_PERMISSIVE_TYPE}', count(*) FROM refused GROUP BY ALL
+    """
+    counts: dict[tuple[str, str], int] = defaultdict(int)
+    for stated, kind, count in queries.rows(sql, kept=kept, refused=refused):
+        counts[DECIDERS.get(stated, STATEMENT), kind] += count
+    return dict(counts)

@@ -3,13 +3,17 @@
 The metadata folder of a wheel is left out: it holds the texts of licences, no code.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sc2lib import queries
 from sc2lib.curation.licenses.classification import WHEEL_METADATA, propagate
+from sc2lib.queries import Stored
+
+_CODE = f"NOT regexp_matches(path, '{WHEEL_METADATA.pattern}')"
 
 
 class Folder(NamedTuple):
@@ -22,26 +26,31 @@ class Folder(NamedTuple):
     licenses: list[str]  # licences that reach its files
 
 
-def most_varied_repository(files: pa.Table) -> str:
+def most_varied_repository(files: Stored) -> str:
     """The repository whose files have the most different sets of detected licences; the first by name among equals."""
-    found: dict[str, set[tuple[str, ...]]] = defaultdict(set)
-    columns = (files[name].to_pylist() for name in ("repo_name", "path", "detected_licenses"))
-    for repository, path, licenses in zip(*columns, strict=True):
-        if not WHEEL_METADATA.match(path):
-            found[repository].add(tuple(licenses or ()))
-    return min(found, key=lambda repository: (-len(found[repository]), repository))
+    sql = f"""
+        SELECT repo_name FROM files WHERE {_CODE}
+        GROUP BY repo_name ORDER BY count(DISTINCT coalesce(detected_licenses, [])) DESC, repo_name LIMIT 1
+    """
+    ((repository,),) = queries.rows(sql, files=files)
+    return repository
 
 
-def license_tree(files: pa.Table, base_paths: pa.Table, repository: str, rows: int = 24) -> list[Folder]:
+def license_tree(files: Stored, base_paths: pa.Table, repository: str, rows: int = 24) -> list[Folder]:
     """At most `rows` folders of a repository in the order of their paths: those with licences, then the largest.
 
     A chosen folder brings the folders above it. `files` is a FILES table, `base_paths` a BASE_PATHS table.
     """
-    everything = files.filter(pc.equal(files["repo_name"], repository))["path"].to_pylist()
-    paths = [path for path in everything if not WHEEL_METADATA.match(path)]
+    sql = f"""
+        SELECT left(path, length(path) - strpos(reverse(path), '/') + 1), count(*)
+        FROM files WHERE repo_name = $repository AND {_CODE} GROUP BY 1
+    """
+    counts: Counter[str] = Counter()
+    with queries.opened(files=files) as database:
+        for folder, count in database.sql(sql, params={"repository": repository}).fetchall():
+            counts.update(dict.fromkeys(_parents(folder), count))
     mine = base_paths.filter(pc.equal(base_paths["repo_name"], repository))
     found = dict(zip(mine["base_path"].to_pylist(), mine["licenses"].to_pylist(), strict=True))
-    counts = Counter(parent for path in paths for parent in _parents(path))
     licensed = sorted((folder for folder in found if folder in counts), key=lambda folder: (-counts[folder], folder))
     largest = sorted(counts, key=lambda folder: (folder.count("/"), -counts[folder], folder))
     chosen: set[str] = set()
