@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 NAMES = sorted(
     path.stem
     for path in HERE.glob("*.py")
-    if path.stem not in {"__init__", "__main__", "harness"} and not path.stem.endswith("_worker")
+    if path.stem not in {"__init__", "__main__", "copies", "harness"} and not path.stem.endswith("_worker")
 )
 
 

@@ -9,7 +9,7 @@ import importlib.util
 import io
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -89,8 +89,11 @@ def ask_swh_model(paths: list[Path]) -> None:
         Content.from_data(path.read_bytes()).swhid()
 
 
-def make_and_walk(rows: Rows) -> list[pa.Table]:
-    """Hash the files, make the graph of their repositories, and walk it; returns the candidates by shard."""
+def make_and_walk(rows: Iterable[tuple[str, str, bytes]]) -> list[pa.Table]:
+    """Hash the files, make the graph of their repositories, and walk it; returns the candidates by shard.
+
+    The rows of a repository follow each other.
+    """
     graph, listed = Graph(), []
     for name, group in groupby(rows, key=lambda row: row[0]):
         files = {

@@ -1,6 +1,6 @@
 """Anyone's data: Parquet and JSON Lines files, cut into pieces, with columns that are named or guessed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,8 +80,12 @@ def content_digest(file: InputFile) -> str:
     return digest.hexdigest()
 
 
-def cut(file: InputFile, columns: Columns, plain: Path, skip_bad: bool = False) -> Iterator[InputPiece]:
-    """Cut a file into pieces; a packed JSON Lines file is first unpacked to `plain`."""
+def cut(task: tuple[InputFile, Columns, Path, int, bool]) -> list[InputPiece]:
+    """Cut a file into pieces, in a worker; a packed JSON Lines file is first unpacked to `plain`, a megabyte at a time.
+
+    task: (file, columns, plain, uncompressed bytes of a piece, whether bad lines are skipped).
+    """
+    file, columns, plain, piece_bytes, skip_bad = task
     if file.is_parquet:
-        return cut_parquet(file, columns, PIECE_BYTES)
-    return cut_lines(file, columns, plain, PIECE_BYTES, skip_bad)
+        return list(cut_parquet(file, columns, piece_bytes))
+    return list(cut_lines(file, columns, plain, piece_bytes, skip_bad))

@@ -10,6 +10,7 @@ import zstandard
 
 from sc2lib.errors import InputError
 
+PACKED_BYTES = 1 << 14  # read at a time: what they unpack to is in memory, text that repeats itself a thousandfold
 ERRORS = (EOFError, OSError, zlib.error, zstandard.ZstdError)
 
 
@@ -54,7 +55,7 @@ class ZstandardFrames(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Fill the buffer as far as bytes are there; 0 at the end. Raises EOFError if the last frame is not whole."""
         while not self._ready:
-            self._packed = self._packed or self._file.read(1 << 17)
+            self._packed = self._packed or self._file.read(PACKED_BYTES)
             if not self._packed:
                 if self._frame is not None:
                     raise EOFError("its last frame is not whole")

@@ -15,10 +15,11 @@ from tqdm import tqdm
 
 from sc2lib import files
 from sc2lib.dedup import index as indexes
+from sc2lib.dedup import inputs
 from sc2lib.dedup.band_shape import expected_recall
 from sc2lib.dedup.engine import Result, clusters_of_piece, deduplicate, sort_pairs
 from sc2lib.dedup.input_files import Columns, InputFile, find_inputs
-from sc2lib.dedup.inputs import InputPiece, choose_columns, content_digest, cut, header
+from sc2lib.dedup.inputs import InputPiece, choose_columns, content_digest, header
 from sc2lib.dedup.layout import Layout
 from sc2lib.dedup.options import DedupOptions
 from sc2lib.dedup.outputs import OutFolder
@@ -167,10 +168,9 @@ def _compute(
     mapper: Mapper,
     say: Say,
 ) -> dict[str, Any]:
-    pieces: list[InputPiece] = []
-    for file in found:
-        plain = out.work / "plain" / f"{hashlib.sha256(repr(file).encode()).hexdigest()}.jsonl"
-        pieces += cut(file, columns, plain, request.skip_bad_lines)
+    plain = [out.work / "plain" / f"{hashlib.sha256(repr(file).encode()).hexdigest()}.jsonl" for file in found]
+    tasks = [(file, columns, path, inputs.PIECE_BYTES, request.skip_bad_lines) for file, path in zip(found, plain)]
+    pieces: list[InputPiece] = [piece for one in mapper(inputs.cut, tasks, "cut") for piece in one]
     if not pieces:
         raise InputError("there is no row in any of the files; give some that hold rows")
     seen = survey(pieces, columns, out.work / "survey", mapper)
@@ -188,8 +188,8 @@ def _compute(
     sort_pairs(engine, mapper)
     crawls = None if request.index is None else before
     lists = {"removals": "removed.parquet", "pairs": "pairs.parquet"}
-    tasks = [(name, engine, out.path / file, crawls) for name, file in lists.items()]
-    left_for, _ = mapper(write_list, tasks, "lists")
+    written = [(name, engine, out.path / file, crawls) for name, file in lists.items()]
+    left_for, _ = mapper(write_list, written, "lists")
     return _report(request, result, sizes) | seen.record() | {"removed_for_crawl": left_for}
 
 

@@ -1,8 +1,9 @@
 """How the cost of a stage grows with its input, as ``make bench`` measured it: the rows, and the exponent.
 
-``benchmarks/linear.py`` runs the functions of a stage on nested samples of the archive. A row is one sample:
+``benchmarks/linear.py`` runs the functions of a stage on nested samples of the archive, and for stages of little work
+per byte on the archive with altered copies of its files. A row is one sample:
 
-    stage, share         the chapter, and the share of the archive's files, 0 to 1
+    stage, share         the chapter, and the share of the archive's files; above 1 the rest are copies
     files, bytes         of the sample, before the stage
     fixed_seconds        processor time on the smallest file of every shard, warm: opening shards, starting steps
     seconds              processor time on the sample without `fixed_seconds`
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from sc2lib import figures
 from sc2lib.errors import InputError
 
 COLUMNS = frozenset(("stage", "share", "files", "bytes", "fixed_seconds", "seconds", "rate"))
@@ -57,3 +59,21 @@ def exponent_of(rows: Sequence[Row]) -> float:
     if len(used) < 2:
         return float("nan")
     return exponent([row["bytes"] for row in used], [row["seconds"] for row in used])
+
+
+def factor_of(rows: Sequence[Row]) -> float:
+    """How many times larger the largest measurable sample is than the smallest, in bytes; 1 with fewer than two."""
+    sizes = [row["bytes"] for row in measurable(rows)]
+    return max(sizes) / min(sizes) if sizes else 1.0
+
+
+def described(stages: Mapping[str, Sequence[Row]]) -> list[tuple[str, ...]]:
+    """For a reader, of every stage: its measurable samples, their bytes, the factor between them, and the exponent."""
+    lines: list[tuple[str, ...]] = []
+    for stage, rows in stages.items():
+        used = measurable(rows)
+        shares = ", ".join(f"{100 * row['share']:g}%" for row in used)
+        sizes = f"{figures.size(used[0]['bytes'])} to {figures.size(used[-1]['bytes'])}" if used else "–"
+        fitted = (f"{factor_of(rows):.0f}", f"{exponent_of(rows):.2f}") if len(used) > 1 else ("–", "–")
+        lines.append((stage.replace("_", " "), shares or "–", sizes, *fitted))
+    return lines

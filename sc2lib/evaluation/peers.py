@@ -92,23 +92,29 @@ def read_quality(folder: Path) -> list[tuple[str, str, str]]:
 
 
 def described(row: Row, comparison: Comparison) -> tuple[str, ...]:
-    """A row for a reader: contender, rate, time with its range, peak memory and ratio; the fastest in bold."""
-    contender = f"{row['contender']} {row['version'] or ''}".strip()
-    low, median, high = (figures.duration(row[name]) for name in ("seconds_low", "seconds", "seconds_high"))
+    """A row for a reader: contender, rate, seconds with their range, peak memory and ratio; the fastest in bold.
+
+    One call has no range. The version of ours stands with the commit, in `origins`.
+    """
+    contender = row["contender"] if row is comparison.ours else f"{row['contender']} {row['version'] or ''}".strip()
+    low, median, high = (_seconds(row[name]) for name in ("seconds_low", "seconds", "seconds_high"))
     return (
         f"**{contender}**" if row is comparison.fastest else contender,
         f"{figures.number(row['rate'])} {row['unit']}/s",
-        f"{median} ({low} to {high})",
+        median if row["repeats"] == 1 else f"{median} ({low}–{high})",
         figures.size(row["peak_memory_bytes"]),
         f"{row['ratio']:.2f}",
     )
 
 
 def origins(comparisons: Sequence[Comparison]) -> list[tuple[str, ...]]:
-    """Machine, cores, commit and day of all rows, each combination once."""
-    names = ("machine", "cores", "commit", "when")
-    found = {tuple(str(row[name]) for name in names) for each in comparisons for row in each.rows}
-    return sorted(found)
+    """Machine, cores, our version, commit and day of all comparisons, each combination once."""
+    names = ("machine", "cores", "version", "commit", "when")
+    return sorted({tuple(str(each.ours[name] or "–") for name in names) for each in comparisons})
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.2g}" if value < 10 else f"{value:,.0f}"
 
 
 def _rows(path: Path) -> list[Row]:

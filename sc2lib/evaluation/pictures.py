@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from sc2lib import figures
 from sc2lib.evaluation.compression import MODES
-from sc2lib.evaluation.growth import exponent_of, measurable
+from sc2lib.evaluation.growth import exponent_of, factor_of, measurable
 from sc2lib.evaluation.judge import Status
 from sc2lib.evaluation.pass_at_k import bootstrap_interval, pass_at_k
 from sc2lib.evaluation.peers import Comparison
@@ -118,11 +118,12 @@ def bits_bars(bits: pd.DataFrame, languages: Sequence[str]) -> Figure:
 def growth_lines(stages: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
     """Seconds of processor time against bytes, both logarithmic, a line per stage (`growth.read_growth`).
 
-    The dotted line is what linear growth looks like.
+    The dotted line is what linear growth looks like. A label ends with the factor from the smallest sample in the fit
+    to the largest.
     """
     fig, ax = figures.new(aspect=0.55)
     for stage, rows in stages.items():
-        label = f"{stage.replace('_', ' ')}: {exponent_of(rows):.2f}"
+        label = f"{stage.replace('_', ' ')}: {exponent_of(rows):.2f}, ×{factor_of(rows):.0f}"
         used = measurable(rows)
         ax.loglog([row["bytes"] for row in used], [row["seconds"] for row in used], "o-", label=label)
     every = [row for rows in stages.values() for row in measurable(rows)]
@@ -132,7 +133,7 @@ def growth_lines(stages: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
     ax.set(xlabel="text", ylabel="processor time, seconds")
     figures.ticks(ax.xaxis, figures.size)
     figures.ticks(ax.yaxis, figures.number)
-    ax.legend(title="stage and exponent")
+    ax.legend(title="stage: exponent, range of bytes")
     return fig
 
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sc2lib.dedup.input_files import Columns, find_inputs
-from sc2lib.dedup.inputs import choose_columns, cut, header
+from sc2lib.dedup.inputs import PIECE_BYTES, choose_columns, cut, header
 from sc2lib.dedup.survey import survey
 from sc2lib.errors import InputError, ParameterError
 
@@ -31,7 +31,8 @@ def columns_of(*paths, **named):
 
 
 def surveyed(path, columns):
-    pieces = [piece for file in find_inputs([path], path / "nowhere") for piece in cut(file, columns, path / "x")]
+    found = find_inputs([path], path / "nowhere")
+    pieces = [piece for file in found for piece in cut((file, columns, path / "x", PIECE_BYTES, False))]
     return pieces, survey(
         pieces, columns, path.parent / "survey", lambda function, items, label: list(map(function, items))
     )
@@ -54,7 +55,7 @@ def test_rows_are_called_after_the_path_below_what_was_given(tmp_path):
     odd.write_bytes(one.read_bytes())
     assert find_inputs([odd], tmp_path / "out")[0].name == "caf\\xe9.jsonl"
     columns = Columns("text")
-    (packed,) = cut(find_inputs([two], tmp_path / "out")[0], columns, tmp_path / "unpacked")
+    (packed,) = cut((find_inputs([two], tmp_path / "out")[0], columns, tmp_path / "unpacked", PIECE_BYTES, False))
     assert packed.called()[0] == ["part-0.jsonl.gz#0"]  # never after what it was unpacked to
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import zstandard
 
 from sc2lib import cli
 from sc2lib.dedup import inputs
@@ -82,6 +83,40 @@ def test_json_lines_stay_byte_for_byte_in_any_packing(tmp_path, whole, monkeypat
         assert len(list((out / "kept").glob("*"))) > 5
         assert set(lines) <= set((tmp_path / "a.jsonl").read_bytes().splitlines())
         assert sorted(json.loads(line)["text"] for line in lines) == kept_texts(whole)
+
+
+def test_workers_unpack_several_files_at_once_to_the_same_bytes(tmp_path, monkeypatch):
+    """Each file is a task: plain, in gzip, and in Zstandard of several frames; in one worker or in two."""
+    from sc2lib.dedup import tool
+
+    monkeypatch.setattr(inputs, "PIECE_BYTES", 40_000)
+    tasks = []
+    monkeypatch.setattr(tool, "_mapper", lambda run_on, real=tool._mapper: noted(real(run_on), tasks))
+    for number in range(4):
+        lines = Path(write_lines(tmp_path / "lines", CORPUS[number::4])).read_bytes().splitlines(keepends=True)
+        half = len(lines) // 2
+        frames = b"".join(zstandard.compress(b"".join(part)) for part in (lines[:half], lines[half:]))
+        whole = b"".join(lines)
+        for kind, content in {"": whole, ".gz": gzip.compress(whole), ".zst": frames}.items():
+            (tmp_path / f"in{kind}").mkdir(exist_ok=True)
+            (tmp_path / f"in{kind}" / f"{number}.jsonl{kind}").write_bytes(content)
+    written = []
+    for folder, workers in (("in", 1), ("in.gz", 1), ("in.gz", 2), ("in.zst", 2)):
+        out = tmp_path / f"out-{folder}-{workers}"
+        assert cli.main(["dedup", str(tmp_path / folder), "--out", str(out), "--workers", str(workers)]) == 0
+        written.append([path.read_bytes() for path in sorted((out / "kept").glob("*.jsonl"))])
+    assert tasks == [("cut", 4)] * 4
+    assert len(written[0]) > 4 and all(parts == written[0] for parts in written[1:])
+
+
+def noted(mapper, tasks):
+    """The mapper, which notes how many tasks the cutting was."""
+
+    def noting(function, items, label):
+        tasks.extend([(label, len(items))] * (function is inputs.cut))
+        return mapper(function, items, label)
+
+    return noting
 
 
 def test_other_files_and_orders_keep_the_same_texts(tmp_path, whole):

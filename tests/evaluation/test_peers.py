@@ -23,15 +23,21 @@ def test_what_the_harness_writes_is_read(tmp_path):
     (found,) = read_comparisons(tmp_path)
     assert found.rows == tuple(rows) and rows[0].keys() == COLUMNS
     assert found.fastest is found.ours and found.standing.startswith("we, ")
-    assert described(found.peers[0], found)[0].startswith("numpy ") and origins([found])[0][3] == rows[0]["when"]
+    assert described(found.peers[0], found)[0].startswith("numpy ") and origins([found])[0][4] == rows[0]["when"]
 
 
 def test_a_peer_that_wins_is_named():
     found = Comparison.of([row("ours", 1.0), row("slow", 4.0, memory=10), row("quick", 0.5, memory=900)])
     assert found.standing == "**quick**, 2.0 times as fast as we"
     assert found.leanest["contender"] == "slow"
-    assert [described(each, found)[0] for each in found.rows] == ["ours 1.0", "slow 1.0", "**quick 1.0**"]
-    assert described(found.peers[1], found)[1:] == ("20 MB/s", "0.5 s (0.45 s to 0.6 s)", "900 B", "0.50")
+    assert [described(each, found)[0] for each in found.rows] == ["ours", "slow 1.0", "**quick 1.0**"]
+    assert described(found.peers[1], found)[1:] == ("20 MB/s", "0.5 (0.45–0.6)", "900 B", "0.50")
+
+
+def test_one_call_has_no_range_and_our_version_stands_with_the_commit():
+    ours = row("ours", 120.0, repeats=1)
+    assert described(ours, Comparison.of([ours]))[:3] == ("**ours**", "0.0833 MB/s", "120")
+    assert origins([Comparison.of([ours])]) == [("x86_64", "2", "1.0", "abc", "2026-01-01")]
 
 
 def test_we_win_over_the_best_peer_and_on_equal_terms():
