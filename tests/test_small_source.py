@@ -35,7 +35,7 @@ def run_cells(notebook: Path, **parameters: Any) -> None:
 def source(tmp_path: Path) -> Path:
     folder = tmp_path / "source"
     folder.mkdir()
-    for name in ("errors.py", "columns.py", "license_refusals.py"):
+    for name in ("errors.py", "columns.py", "files.py"):
         shutil.copy(root() / "sc2lib" / name, folder)
     return folder
 
