@@ -1,6 +1,6 @@
 """Small operations on the columns of file tables that many steps need."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,15 @@ def read_contents(shards: Iterable[Path], blob_ids: Iterable[Any]) -> pa.Table:
     """The CONTENTS rows of some blobs, from the shards of the table."""
     wanted = pc.field("blob_id").isin(pa.array(blob_ids, pa.string()))
     return pa.concat_tables([pq.read_table(shard, filters=wanted, partitioning=None) for shard in shards])
+
+
+def fullest(shards: Sequence[Path], count: int = 1) -> list[int]:
+    """Numbers of the `count` shards with most rows, in their order: those to show or check when not all are.
+
+    Of equals the first. A source of a few files leaves most shards without a row. Reads the footers alone.
+    """
+    rows = [pq.read_metadata(shard).num_rows for shard in shards]
+    return sorted(sorted(range(len(rows)), key=lambda number: -rows[number])[:count])
 
 
 def require_files(kept: Stored, removed: Stored) -> None:

@@ -1,11 +1,12 @@
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from sc2lib import files as atomic_files
 from sc2lib import tables
-from sc2lib.columns import contents_of, read_contents, replace_columns, require_files, take_contents
+from sc2lib.columns import contents_of, fullest, read_contents, replace_columns, require_files, take_contents
 from sc2lib.curation.gallery import first_lines
 from sc2lib.errors import InputError
 
@@ -45,3 +46,12 @@ def test_excerpts_can_be_printed(tmp_path: Path) -> None:
         atomic_files.write_parquet(shard, CONTENTS.slice(index, 1))
     assert sorted(read_contents(shards, ["b1", "b2"])["blob_id"].to_pylist()) == ["b1", "b2"]
     assert first_lines(shards, ["b1"], lines=3, width=10) == {"b1": ["one", "    two·", "xxxxxxxx …"]}
+
+
+def test_the_fullest_shards_are_those_with_most_rows_and_of_equals_the_first(tmp_path: Path) -> None:
+    shards = [tmp_path / f"part-{number}.parquet" for number in range(5)]
+    for shard, rows in zip(shards, (0, 2, 0, 3, 2), strict=True):
+        pq.write_table(pa.table({"row": list(range(rows))}), shard)
+    assert fullest(shards) == [3]
+    assert fullest(shards, 2) == [1, 3]
+    assert fullest(shards, 9) == [0, 1, 2, 3, 4]

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from sc2lib.attribution.lexing import lex
+from sc2lib.errors import InputError
 from sc2lib.evaluation.document_files import document_files
 
 
@@ -54,3 +55,12 @@ def fragments(shards: Sequence[Path], split: str, count: int, tokens: int, seed:
             found.append(Fragment(file["blob_id"], file["repo_name"] or "", file["path"], tokens, text))
             wanted -= 1
     return found
+
+
+def require_fragments(found: Sequence[Fragment], tokens: int) -> None:
+    """Raise InputError when no file was long enough for a fragment: of such files no copy could be recognised."""
+    if not found:
+        raise InputError(
+            f"no training file has {tokens} tokens, the shortest copy that is found; give a source with longer files, "
+            "or lower attribution_min_tokens"
+        )

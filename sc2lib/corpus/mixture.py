@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from sc2lib.documents.records import files_of
 from sc2lib.documents.repositories import unit
-from sc2lib.errors import ParameterError
+from sc2lib.errors import InputError, ParameterError
 
 # docs: start-caps
 # Gigabytes of a language in the training set (section 4.2, read in the paper).
@@ -139,6 +139,20 @@ def keep_rates(sizes: Mapping[str, int], scale: float) -> dict[str, float]:
     """Probability with which a file of each capped language is kept, where the cap binds (less than 1)."""
     caps = {language: cap * 1e9 * scale for language, cap in CAPS.items()}
     return {language: caps[language] / size for language, size in sizes.items() if caps.get(language, size) < size}
+
+
+def require_code(code: pa.Table, dropped: pa.Table) -> None:
+    """Raise InputError when no document of code is left; `dropped` are the files that the caps removed."""
+    if code.num_rows:
+        return
+    if dropped.num_rows:
+        raise InputError(
+            f"the caps of languages left none of {dropped.num_rows:,} files of code; give a source with more files, "
+            "or set language_cap_scale=1, with which a cap binds only from gigabytes on"
+        )
+    raise InputError(
+        "no file of code came this far, only notebooks or documentation; give a source that holds source code too"
+    )
 
 
 def is_kept(blob_id: str, language: str | None, rates: Mapping[str, float], seed: int) -> bool:

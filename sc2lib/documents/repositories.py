@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from sc2lib.errors import InputError
+
 
 def unit(*parts: object) -> float:
     """A number from 0 up to, not including, 1 that depends on nothing but `parts`."""
@@ -20,12 +22,12 @@ def unit(*parts: object) -> float:
 
 # docs: start-split
 def below(names: Iterable[str], fraction: float, seed: int) -> frozenset[str]:
-    """The names whose hash falls below `fraction`; at least one of several, unless `fraction` is 0."""
+    """The names whose hash falls below `fraction`; of several at least one, unless `fraction` is 0, and never all."""
     draws = sorted((unit(seed, "split", name), name) for name in set(names))
-    found = [name for draw, name in draws if draw < fraction]
-    if not found and fraction > 0 and len(draws) > 1:
-        found = [draws[0][1]]
-    return frozenset(found)
+    count = sum(draw < fraction for draw, _ in draws)
+    if fraction > 0:
+        count = max(0, min(max(count, 1), len(draws) - 1))
+    return frozenset(name for _, name in draws[:count])
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,12 @@ class HeldOut:
 
     @classmethod
     def choose(cls, files: pa.Table, fraction: float, seed: int) -> "HeldOut":
-        """Choose from a FILES table (columns repo_name and blob_id), by hashes of names."""
+        """Choose from a FILES table (columns repo_name and blob_id), by hashes of names.
+
+        Raises InputError when there is no file to choose from.
+        """
+        if not files.num_rows:
+            raise InputError("no file came through the curation to make documents of; give a source with more files")
         names = files["repo_name"].unique().to_pylist()
         if len(names) == 1:
             return cls(frozenset(), below(files["blob_id"].to_pylist(), fraction, seed))

@@ -69,7 +69,7 @@ def largest_languages(files: pa.Table, count: int) -> list[str]:
     Raises InputError when there is no file at all: nothing was held out.
     """
     if not files.num_rows:
-        raise InputError("no code was held out for validation; give 08_formatting_and_mixture more repositories")
+        raise InputError("no code was held out for validation, or none of a known language; give more files")
     sizes: Counter[str] = Counter()
     for language, text in zip(files["language"].to_pylist(), files["text"].to_pylist()):
         sizes[language] += len(text.encode())

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from sc2lib.errors import InputError
 from sc2lib.evaluation.completion import Completion, complete
 from sc2lib.evaluation.text_metrics import exact_match, indel_similarity, levenshtein_similarity
 from sc2lib.files import write_parquet
@@ -50,6 +51,7 @@ def make_tasks(files: pa.Table, per_language: int, seed: int, languages: Sequenc
     """Up to `per_language` tasks of each kind and language from DOCUMENT_FILES, one of a kind per file.
 
     Which files and where the holes are depends on the seed and each file's blob_id only. `languages` None takes all.
+    Raises InputError when no file has room for a hole of one of the kinds.
     """
     columns = ("blob_id", "language", "text")
     rows = {row[0]: row for row in zip(*(files[name].to_pylist() for name in columns))}
@@ -63,6 +65,11 @@ def make_tasks(files: pa.Table, per_language: int, seed: int, languages: Sequenc
         for kind in KINDS:
             found = (task for row in shuffled if (task := _task(row, kind, seed)) is not None)
             tasks += [task for task, _ in zip(found, range(per_language))]
+    if missing := [kind for kind in KINDS if kind not in {task.kind for task in tasks}]:
+        raise InputError(
+            f"none of {len(rows):,} held-out files has room for a hole of the kind {' or '.join(missing)}; give a "
+            "source with more files"
+        )
     return tasks
 
 

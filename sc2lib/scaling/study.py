@@ -18,6 +18,7 @@ from sc2lib.training.config import DataConfig, OptimizerConfig, RunConfig, Train
 from sc2lib.training.run import run
 
 WARMUP = 0.05  # of the steps
+FEWEST_STEPS = 4
 HEAD_SIZE = 32
 
 
@@ -85,7 +86,7 @@ def configuration(knobs: Mapping[str, Any], cell: Cell, tokens: Path, folder: Pa
         fim=FimRates(0.0, 0.0, 0.0),
         seed=knobs["seed"],
     )
-    steps = max(4, cell.tokens // data.tokens_per_step)
+    steps = max(FEWEST_STEPS, cell.tokens // data.tokens_per_step)
     rate = knobs["study_learning_rate"]
     return TrainingConfig(
         model=shape(knobs, cell),
@@ -115,18 +116,28 @@ def study(
     """Train every cell, smallest first, below `folder`, and return one row each: its shape, tokens, FLOPs and loss.
 
     A finished cell is read, not trained again; an interrupted one goes on from its last checkpoint. `tokens` is the
-    folder of 09_tokenizer. Raises InputError when a cell would read the training tokens more than once.
+    folder of 09_tokenizer. Raises InputError when a cell would read the training tokens more than once, and
+    ParameterError when whole steps make equal what was to differ.
     """
     available = (tokens / "train.bin").stat().st_size // 2
-    largest = max(cell.tokens for cell in cells)
+    configurations = {cell: configuration(knobs, cell, tokens, folder / cell.name) for cell in cells}
+    read = {config.tokens for config in configurations.values()}
+    largest = max(read)
     if largest > available:
         raise InputError(
             f"a cell of {largest:,} tokens would repeat the {available:,} training tokens, and repetition bends the "
             "law; lower study_tokens or raise max_train_bytes"
         )
+    asked = {cell.tokens for cell in cells}
+    if len(read) < len(asked):
+        raise ParameterError(
+            f"runs of {', '.join(map(str, sorted(asked)))} tokens would read {', '.join(map(str, sorted(read)))}: "
+            f"each takes whole steps, {FEWEST_STEPS} at least; set study_tokens further apart, or lower "
+            "study_batch_size or sequence_length"
+        )
     rows = []
     for number, cell in enumerate(sorted(cells, key=lambda cell: cell.tokens * cell.layers * cell.width)):
-        config = configuration(knobs, cell, tokens, folder / cell.name)
+        config = configurations[cell]
         if report:
             report(f"scaling study, {cell.name}", number, len(cells))
         done = run(config)

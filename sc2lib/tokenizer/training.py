@@ -96,8 +96,10 @@ def train_from_documents(
     fraction = min(1.0, sample_bytes / max(total_bytes, 1))
     tokenizer = train(sample(shards, fraction, seed), vocabulary_size)
     if tokenizer.get_vocab_size() < vocabulary_size:
+        learnt = tokenizer.get_vocab_size()
+        remedy = "raise tokenizer_sample_bytes" if fraction < 1 else "give a source with more files"
         raise InputError(
-            f"the sample of {fraction:.1%} of {total_bytes} bytes gave only {tokenizer.get_vocab_size()} of "
-            f"{vocabulary_size} tokens; raise tokenizer_sample_bytes or lower vocabulary_size"
+            f"a sample of {fraction:.1%} of the {total_bytes:,} bytes of training text gave only {learnt:,} of "
+            f"{vocabulary_size:,} tokens; {remedy}, or lower vocabulary_size to {learnt} or less"
         )
     tokenizer.save(str(path))

@@ -1,6 +1,7 @@
 """Tables of the long-context chapter: angles, windows, losses by range of positions, needles."""
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -44,10 +45,15 @@ def angle_table(cases: Sequence[tuple[str, int, float]], head_size: int) -> Any:
     return figures.table(["", "distance, tokens", "base", *(f"turns of pair {pair}" for pair in pairs)], rows, "lrrrrr")
 
 
+def with_error(mean: float, error: float) -> str:
+    """A mean and two standard errors of it, or the mean alone where a single window was measured."""
+    return f"{mean:+.3f}" if math.isnan(error) else f"{mean:+.3f} ± {2 * error:.3f}"
+
+
 def difference_table(losses: Mapping[str, np.ndarray], reference: np.ndarray, first: int) -> Any:
     """Paired difference of each entry's losses, [windows, T], from the reference behind position `first`."""
     found = {name: paired_difference(values[:, first:], reference[:, first:]) for name, values in losses.items()}
-    rows = [(name, f"{mean:+.3f} ± {2 * error:.3f}", in_words(mean, error)) for name, (mean, error) in found.items()]
+    rows = [(name, with_error(mean, error), in_words(mean, error)) for name, (mean, error) in found.items()]
     return figures.table(["configuration", f"difference after position {first:,}, nats", "the loss is"], rows, "lrl")
 
 
@@ -57,7 +63,7 @@ def context_gain_table(losses: Mapping[str, np.ndarray], pieces: Mapping[str, np
     for name, found in losses.items():
         levels = (found.mean(), found[:, :first].mean(), found[:, first:].mean())
         gain, error = paired_difference(pieces[name], found)
-        rows.append((name, *(f"{level:.3f}" for level in levels), f"{gain:+.3f} ± {2 * error:.3f}"))
+        rows.append((name, *(f"{level:.3f}" for level in levels), with_error(gain, error)))
     header = ["model", "loss, whole window", f"first {first:,}", f"after {first:,}", "gain from context"]
     return figures.table(header, rows, "lrrrr")
 
@@ -70,7 +76,7 @@ def context_gain_words(pieces: np.ndarray, losses: np.ndarray) -> str:
         "no clear difference": "What the longer context does **cannot be told from chance**",
     }
     gain, error = paired_difference(pieces, losses)
-    return f"{words[in_words(-gain, error)]}: {gain:+.3f} ± {2 * error:.3f} nats per token."
+    return f"{words[in_words(-gain, error)]}: {with_error(gain, error)} nats per token."
 
 
 def long_samples(samples: pa.Table, lines: int = 5) -> str:
@@ -110,19 +116,20 @@ def needle_counts(forms: Mapping[str, Sequence[Probe]], tokenizer: Tokenizer) ->
 
 def gain_table(forms: Mapping[str, Mapping[str, Sequence[Gain]]]) -> Any:
     """Gain from a needle by form and distance, ± two standard errors, a column for each model; shares found."""
-    names = list(next(iter(forms.values())))
+    names = list(next(iter(forms.values()), {}))
     rows = []
     for form, models in forms.items():
         for found in zip(*(models[name] for name in names), strict=True):
-            cells = [f"{gain.mean:+.3f} ± {2 * gain.error:.3f}" for gain in found]
+            cells = [with_error(gain.mean, gain.error) for gain in found]
             shares = " / ".join(figures.percent(gain.found, 0) for gain in found)
             rows.append((form, f"{found[0].low:,} to {found[0].high:,}", found[0].probes, *cells, shares))
     return figures.table(["form", "distance, tokens", "needles", *names, "found"], rows, "lrr" + "r" * len(names) + "r")
 
 
 def perplexity_table(losses: Mapping[str, np.ndarray], bounds: Sequence[int]) -> Any:
-    """Perplexity, exp of the mean loss in nats, of each entry's windows, [windows, T], between `bounds`."""
-    pairs = list(itertools.pairwise(bounds))
+    """Perplexity, exp of the mean loss in nats, of each entry's windows, [windows, T], between `bounds` up to T."""
+    length = max(values.shape[1] for values in losses.values())
+    pairs = list(itertools.pairwise(sorted({min(bound, length) for bound in bounds})))
     rows = [
         (name, *(f"{np.exp(values[:, low:high].mean()):.1f}" for low, high in pairs)) for name, values in losses.items()
     ]

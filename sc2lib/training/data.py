@@ -44,12 +44,13 @@ class TokenWindows:
         self.tokens = np.memmap(self.path, np.uint16, "r") if self.path.stat().st_size else np.empty(0, np.uint16)
         if len(self) < 1:
             raise InputError(
-                f"{path} has {self.tokens.size} tokens, fewer than one window of {length} + 1; "
-                "lower sequence_length or take more documents"
+                f"{path} has {self.tokens.size:,} tokens, fewer than one window of {length:,} + 1; give a source with "
+                "more files (or raise validation_fraction, where held-out text is short), or lower the context: "
+                "sequence_length, in chapter 13 long_sequence_length"
             )
 
     def __len__(self) -> int:
-        return (self.tokens.size - 1) // self.length
+        return max(0, self.tokens.size - 1) // self.length
 
     def __getitem__(self, index: int) -> np.ndarray:
         """Window `index`, uint16, [T+1]."""

@@ -144,7 +144,11 @@ def difference_curves(differences: Mapping[str, np.ndarray], edges: np.ndarray, 
 
 
 def gain_curves(forms: Mapping[str, Mapping[str, Sequence[Gain]]], *marks: int) -> Figure:
-    """Gain from a needle by distance, a panel for each form and a line for each model of it; lines at `marks`."""
+    """Gain from a needle by distance, a panel for each form and a line for each model of it; lines at `marks`.
+
+    Without any form there is one panel, which says so.
+    """
+    forms = forms or {"no needle in the held-out text": {}}
     fig, axes = _against_tokens("distance, tokens", "gain, nats per token", *marks, columns=len(forms))
     for ax, (form, models) in zip(np.atleast_1d(axes), forms.items(), strict=True):
         ax.axhline(0, color=figures.GREY, linewidth=0.8)
@@ -152,7 +156,8 @@ def gain_curves(forms: Mapping[str, Mapping[str, Sequence[Gain]]], *marks: int) 
         for index, (name, found) in enumerate(models.items()):
             middle = np.sqrt([gain.low * gain.high for gain in found]) * (1 + 0.06 * (index - len(models) / 2))
             _error_bars(ax, middle, [gain.mean for gain in found], np.array([gain.error for gain in found]), name)
-    np.atleast_1d(axes)[-1].legend()
+    if any(forms.values()):
+        np.atleast_1d(axes)[-1].legend()
     return fig
 
 

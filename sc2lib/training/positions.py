@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -57,15 +57,27 @@ def placed(model: Starcoder2, device: str) -> Iterator[Starcoder2]:
 def loss_by_position(name: str, losses: np.ndarray) -> pa.Table:
     """Losses of windows, [windows, T], as a LOSS_BY_POSITION table with T rows."""
     count, length = losses.shape
-    deviation = losses.std(axis=0, ddof=1) if count > 1 else np.full(length, np.nan)
     columns = [
         pa.array([name] * length),
         pa.array(np.arange(length, dtype=np.int32)),
         pa.array(losses.mean(axis=0)),
-        pa.array(deviation / math.sqrt(count)),
+        pa.array(standard_error(losses)),
         pa.array(np.full(length, count, np.int32)),
     ]
     return pa.Table.from_arrays(columns, schema=LOSS_BY_POSITION)
+
+
+def means_behind(losses: Mapping[str, np.ndarray], first: int) -> dict[str, float]:
+    """Mean loss of each entry's windows, [windows, T], from position `first` on, where it has any."""
+    return {name: float(values[:, first:].mean()) for name, values in losses.items() if values.shape[1] > first}
+
+
+def standard_error(values: np.ndarray) -> np.ndarray:
+    """Standard error of the mean over the first axis; NaN where one value says nothing about it."""
+    if len(values) < 2:
+        return np.full(values.shape[1:], np.nan)
+    error: np.ndarray = np.asarray(values.std(axis=0, ddof=1) / math.sqrt(len(values)))
+    return error
 
 
 def binned(losses: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -75,22 +87,23 @@ def binned(losses: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """
     pairs = list(itertools.pairwise(edges))
     means = np.stack([losses[:, low:high].mean(axis=1) for low, high in pairs], axis=1)
-    return means.mean(axis=0), means.std(axis=0, ddof=1) / math.sqrt(len(means))
+    return means.mean(axis=0), standard_error(means)
 
 
 # docs: start-paired
 def paired_difference(losses: np.ndarray, reference: np.ndarray) -> tuple[float, float]:
     """Mean of `losses` - `reference` on the same windows, [windows, T], and its standard error over windows.
 
-    Files differ in difficulty far more than models do. The difference within a window does not see that.
+    Files differ in difficulty far more than models do. The difference within a window does not see that. Of a single
+    window the error is NaN.
     """
     differences = (losses - reference).mean(axis=1)
-    return float(differences.mean()), float(differences.std(ddof=1) / math.sqrt(len(differences)))
+    return float(differences.mean()), float(standard_error(differences))
 
 
 def in_words(difference: float, error: float) -> str:
     """What a paired difference of losses says, at two standard errors: lower, higher or no clear difference."""
-    if abs(difference) <= 2 * error:
+    if math.isnan(error) or abs(difference) <= 2 * error:
         return "no clear difference"
     return "lower" if difference < 0 else "higher"
     # docs: end-paired

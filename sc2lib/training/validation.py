@@ -40,6 +40,12 @@ class ValidationWindows:
     def __len__(self) -> int:
         return len(self.numbers)
 
+    def longer(self, times: int) -> "ValidationWindows":
+        """Half the tokens, at least two windows, of `times` the length, or of as much as the file has room for."""
+        times = min(times, len(self.windows))
+        count = max(2, len(self) // (2 * times))
+        return ValidationWindows(self.windows.path, times * self.length, count, self.border)
+
     def documents(self, tokens_BT: Tensor) -> Tensor | None:
         """The number of each token's document, [B, T], or None where attention does not tell them apart."""
         return None if self.border is None else documents_of(tokens_BT, self.border)

@@ -5,8 +5,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sc2lib.attribution.fragments import fragments
+from sc2lib.attribution.fragments import fragments, require_fragments
 from sc2lib.attribution.lexing import naive_lex
+from sc2lib.errors import InputError
 from sc2lib.tables import DOCUMENTS
 
 SOURCES = {"train": inspect.getsource(textwrap), "validation": inspect.getsource(pytest), "tiny": "x = 1\n"}
@@ -47,3 +48,9 @@ def test_another_layout_has_the_same_tokens(shards):
     (fragment,) = fragments(shards, "train", 1, 50, seed=3)
     assert naive_lex(fragment.respaced.encode()) == naive_lex(fragment.text.encode())
     assert fragment.respaced != fragment.text
+
+
+def test_files_too_short_for_any_fragment_are_named(shards):
+    require_fragments(fragments(shards, "train", 5, 30, seed=1), 30)
+    with pytest.raises(InputError, match="no training file has 30 tokens"):
+        require_fragments(fragments(shards[2:], "train", 5, 30, seed=1), 30)

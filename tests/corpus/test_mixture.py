@@ -5,7 +5,7 @@ import pytest
 
 from sc2lib.corpus import mixture
 from sc2lib.documents.records import Document, Provenance, table
-from sc2lib.errors import ParameterError
+from sc2lib.errors import InputError, ParameterError
 
 
 def test_table_4_adds_up_for_the_15b_model_only():
@@ -36,6 +36,15 @@ def test_caps_bind_only_above_them():
     rates = mixture.keep_rates(sizes, scale=1e-9)  # one of our bytes for one of the paper's gigabytes
     assert rates == {"Java": pytest.approx(200 / 300)}
     assert mixture.keep_rates(sizes, scale=1.0) == {}
+
+
+def test_no_code_is_refused_with_the_reason():
+    some, none = pa.table({"path": ["/a.md"]}), pa.table({"path": pa.array([], pa.string())})
+    mixture.require_code(some, none)
+    with pytest.raises(InputError, match=r"left none of 1 files of code; .* language_cap_scale=1"):
+        mixture.require_code(none, some)
+    with pytest.raises(InputError, match="only notebooks or documentation"):
+        mixture.require_code(none, none)
 
 
 def test_scale_is_ours_over_the_paper_s_unless_given():

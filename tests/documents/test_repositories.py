@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sc2lib.documents.repositories import HeldOut, below, bucket_of, split_by_repository, unit
+from sc2lib.errors import InputError
 
 NAMES = [f"pypi/project-{index}" for index in range(4000)]
 
@@ -22,15 +23,20 @@ def test_a_repository_stays_where_it_is_when_others_come():
 
 
 @given(st.lists(st.text(max_size=8), min_size=2, max_size=6, unique=True), st.floats(1e-9, 1.0))
-def test_there_is_always_one_of_several_and_order_does_not_matter(names, fraction):
+def test_of_several_there_is_always_one_and_never_all_and_order_does_not_matter(names, fraction):
     found = below(names, fraction, seed=3)
     assert found
-    assert found <= set(names)
+    assert found < set(names)
     assert found == below(names[::-1], fraction, seed=3)
 
 
 def test_a_single_name_is_not_held_out():
-    assert below(["only"], 1e-9, seed=1) == frozenset()
+    assert below(["only"], 1e-9, seed=1) == below(["only"], 1.0, seed=1) == frozenset()
+
+
+def test_no_file_at_all_is_named():
+    with pytest.raises(InputError, match="no file came through the curation"):
+        HeldOut.choose(pa.table({"repo_name": pa.array([], pa.string()), "blob_id": pa.array([], pa.string())}), 0.2, 1)
 
 
 def test_whole_repositories_are_held_out_with_all_their_files():

@@ -4,6 +4,7 @@ import inspect
 import pyarrow as pa
 import pytest
 
+from sc2lib.errors import InputError
 from sc2lib.evaluation.completion import Completion
 from sc2lib.evaluation.document_files import DOCUMENT_FILES
 from sc2lib.evaluation.infilling import KINDS, excerpt, make_tasks, score
@@ -41,6 +42,12 @@ def test_tasks_are_limited_by_language_and_kind_and_repeat_for_a_seed(files):
     assert tasks == make_tasks(files, 2, seed=1) == make_tasks(files.take([3, 2, 1, 0]), 2, seed=1)
     assert tasks != make_tasks(files, 2, seed=2)
     assert {task.language for task in make_tasks(files, 2, seed=1, languages=["C"])} == {"C"}
+
+
+def test_files_without_room_for_a_hole_are_named():
+    rows = [{"blob_id": name * 40, "language": "C", "text": "int a;"} for name in "ab"]
+    with pytest.raises(InputError, match="none of 2 held-out files has room for a hole of the kind single_line or"):
+        make_tasks(pa.Table.from_pylist(rows, DOCUMENT_FILES), 5, seed=1)
 
 
 def test_a_single_line_is_one_whole_line(files):

@@ -62,6 +62,12 @@ def test_a_cell_stretches_the_schedule_to_its_tokens(corpus, tmp_path):  # noqa:
     assert config.optimizer.learning_rate_at(49) == pytest.approx(0.001)
 
 
+def test_budgets_that_whole_steps_make_equal_are_refused(corpus, tmp_path):  # noqa: F811
+    """A step reads 4 x 32 tokens and a run takes four steps or more, so both would read 512."""
+    with pytest.raises(ParameterError, match="runs of 128, 256 tokens would read 512: each takes whole steps"):
+        study(KNOBS, grid("1x8,1x16", "128,256"), corpus.train.parent, tmp_path)
+
+
 def test_tokens_are_not_repeated(corpus, tmp_path):  # noqa: F811
     with pytest.raises(InputError, match="would repeat the"):
         study(KNOBS, grid("1x8,1x16", "256,100000000"), corpus.train.parent, tmp_path)

@@ -70,7 +70,9 @@ def test_a_vocabulary_without_room_is_refused(texts):
 
 
 def test_a_sample_too_small_for_the_vocabulary_is_refused(shards, tmp_path):
-    with pytest.raises(InputError, match="tokenizer_sample_bytes"):
+    with pytest.raises(InputError, match="of 60,000 tokens; raise tokenizer_sample_bytes, or lower voc"):
+        training.train_from_documents(tmp_path / "t", shards, 60_000, 200_000, 400_000, seed=1)
+    with pytest.raises(InputError, match="give a source with more files"):  # a larger sample there is none
         training.train_from_documents(tmp_path / "t", shards, 60_000, 400_000, 400_000, seed=1)
 
 

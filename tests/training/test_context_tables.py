@@ -42,6 +42,18 @@ def losses() -> dict[str, np.ndarray]:
 def test_perplexity_is_the_exponential_of_the_mean_loss(losses: dict[str, np.ndarray]) -> None:
     assert cells(perplexity_table(losses, [0, 2, 4]))[0] == ["one", f"{np.exp(1.5):.1f}", f"{np.exp(2.5):.1f}"]
 
+    short = cells(perplexity_table({"one": losses["one"][:, :2]}, [0, 1, 3, 9]))
+    assert short == [["one", f"{np.exp(1.0):.1f}", f"{np.exp(2.0):.1f}"]]  # 0 to 1 and 1 to 2: no more was measured
+
+
+def test_a_single_window_is_shown_without_an_error(losses: dict[str, np.ndarray]) -> None:
+    one = {name: values[:1] for name, values in losses.items()}
+    assert cells(difference_table(one, one["one"], 2))[1] == ["two", "+0.500", "no clear difference"]
+
+
+def test_no_needles_make_an_empty_table() -> None:
+    assert cells(gain_table({})) == []
+
 
 def test_differences_and_gains_are_paired(losses: dict[str, np.ndarray]) -> None:
     assert cells(difference_table(losses, losses["one"], 2)) == [

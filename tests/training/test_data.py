@@ -111,5 +111,8 @@ def test_bad_files_and_batches_are_named(tmp_path: Path) -> None:
     (tmp_path / "short.bin").write_bytes(b"ab" * 8)
     with pytest.raises(InputError, match="8 tokens, fewer than one window"):
         TokenWindows(tmp_path / "short.bin", 8)
+    (tmp_path / "empty.bin").write_bytes(b"")
+    with pytest.raises(InputError, match=r"0 tokens, .* validation_fraction"):
+        TokenWindows(tmp_path / "empty.bin", 8)
     with pytest.raises(ParameterError, match="multiple of 8"):
         accumulation(12, 4, 2)

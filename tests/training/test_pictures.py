@@ -42,6 +42,11 @@ def test_figures_are_drawn() -> None:
     assert len(difference_curves({"a": losses}, edges, 16).axes[0].lines) == 3
 
 
+def test_without_needles_the_figure_says_so() -> None:
+    (ax,) = gain_curves({}, 40).axes
+    assert ax.get_title(loc="left") == "no needle in the held-out text" and not ax.containers
+
+
 def test_gains_are_drawn_at_the_middle_of_their_distances() -> None:
     gains = [Gain(32, 64, 9, 0.5, 0.1, 0.0, 0.0), Gain(64, 128, 9, 0.25, 0.05, 0.0, 0.0)]
     names, planted = gain_curves({"names": {"one": gains, "two": gains[:1]}, "planted": {"one": gains}}, 40).axes

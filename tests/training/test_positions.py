@@ -13,6 +13,7 @@ from sc2lib.training.positions import (
     binned,
     in_words,
     loss_by_position,
+    means_behind,
     measured_losses,
     measured_reach,
     paired_difference,
@@ -49,6 +50,21 @@ def test_loss_by_position_and_bins() -> None:
     means, errors = binned(losses, np.array([0, 4, 16]))
     assert means == pytest.approx([losses[:, :4].mean(), losses[:, 4:].mean()])
     assert errors[1] < errors[0] < table["standard_error"].to_numpy().mean()
+
+
+def test_means_behind_a_position_are_of_those_who_reach_it() -> None:
+    losses = {"short": np.ones((2, 4)), "long": np.arange(6.0).repeat(2).reshape(6, 2).T}
+    assert means_behind(losses, 4) == {"long": 4.5}
+
+
+def test_a_single_window_has_a_mean_and_no_error(recwarn: pytest.WarningsRecorder) -> None:
+    losses = np.arange(8.0)[None]
+    assert np.isnan(loss_by_position("base", losses)["standard_error"].to_numpy()).all()
+    means, errors = binned(losses, np.array([0, 4, 8]))
+    assert means.tolist() == [1.5, 5.5] and np.isnan(errors).all()
+    difference, error = paired_difference(losses, losses - 9)
+    assert difference == 9 and np.isnan(error) and in_words(difference, error) == "no clear difference"
+    assert not recwarn.list
 
 
 def test_position_bins_cover_every_position_once() -> None:

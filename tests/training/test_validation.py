@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -35,6 +37,16 @@ def test_windows_are_spread_over_the_file(corpus: Corpus) -> None:
     tokens = np.fromfile(corpus.validation, np.uint16)
     targets = np.concatenate([y.numpy() for _, y in some.batches(3)])
     assert np.array_equal(tokens[some.targets()], targets)
+
+
+def test_longer_windows_go_as_far_as_the_file(corpus: Corpus, tmp_path: Path) -> None:
+    windows = ValidationWindows(corpus.validation, 16, 40, border=0)
+    longer = windows.longer(4)
+    assert (longer.length, len(longer), longer.border) == (64, 5, 0)
+    short = tmp_path / "short.bin"
+    for tokens, times in ((17, 1), (32, 1), (33, 2), (64, 3), (65, 4), (999, 4)):
+        np.arange(tokens, dtype=np.uint16).tofile(short)
+        assert ValidationWindows(short, 16, 4).longer(4).length == 16 * times
 
 
 def test_processes_share_the_windows(corpus: Corpus) -> None:
