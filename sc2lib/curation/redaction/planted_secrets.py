@@ -12,7 +12,7 @@ import string
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from sc2lib.curation.redaction.secret_formats import DECOYS, LINES, NAMED, PEER_LINES, TOKENS
+from sc2lib.curation.redaction.secret_formats import DECOYS, LINES, NAMED, PASSWORD_LINES, PEER_LINES, TOKENS
 
 _ALPHABETS = {
     "letter": string.ascii_letters,
@@ -40,6 +40,7 @@ _ASSIGNMENTS = {
     ".sh .bash": ('export {NAME}="{value}"', "export {NAME}={value}"),
 }
 _ELSEWHERE = ("    export {NAME}={value}", '    {name} = "{value}"')
+_WHOLE_LINES = LINES | PASSWORD_LINES | PEER_LINES
 _BARE = ('connect("{value}")', "# {value}", "see {value} for access")
 
 
@@ -69,8 +70,8 @@ def draw(template: str, generator: random.Random) -> str:
 
 def secret_line(what: str, ending: str, generator: random.Random) -> tuple[str, str]:
     """A line with a secret of one of `kinds()`, as it would stand in a file of that ending, and the secret alone."""
-    if what in LINES or what in PEER_LINES:
-        template = generator.choice((LINES | PEER_LINES)[what]).replace("{pem}", _PEM)
+    if what in _WHOLE_LINES:
+        template = generator.choice(_WHOLE_LINES[what]).replace("{pem}", _PEM)
         before, value, after = re.split("[«»]", draw(template, generator))
         return before + value + after, value
     styles = next((lines for endings, lines in _ASSIGNMENTS.items() if ending in endings.split()), _ELSEWHERE)
@@ -84,13 +85,16 @@ def secret_line(what: str, ending: str, generator: random.Random) -> tuple[str, 
 
 def kinds() -> tuple[str, ...]:
     """Everything that can be planted."""
-    return (*TOKENS, *NAMED, *LINES, *PEER_LINES)
+    return (*TOKENS, *NAMED, *_WHOLE_LINES)
 
 
 def sources() -> dict[str, tuple[str, ...]]:
     """The kinds by where their shape comes from."""
-    own = tuple(kind for kind in kinds() if kind not in PEER_LINES)
-    return {"formats that services document": own, "lines that detect-secrets looks for": tuple(PEER_LINES)}
+    return {
+        "formats that services document": (*TOKENS, *NAMED, *LINES),
+        "passwords as people write them": tuple(PASSWORD_LINES),
+        "lines that detect-secrets looks for": tuple(PEER_LINES),
+    }
 
 
 def plant(files: Iterable[tuple[str, str]], seed: int, secrets: int = 2, decoys: int = 2) -> list[LabelledFile]:

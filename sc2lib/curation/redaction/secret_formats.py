@@ -1,9 +1,10 @@
 """What is planted to measure the search for secrets: formats, lines and decoys, as data.
 
-Two sources, so that the rules are not judged by their author's examples alone. `TOKENS`, `NAMED` and `LINES` are the
+Three sources, so that the rules are not judged by their author's examples alone. `TOKENS`, `NAMED` and `LINES` are the
 formats that the services document. `PEER_LINES` are the lines that the plugins of detect-secrets 1.5 look for, in the
-shapes of its own tests (github.com/Yelp/detect-secrets, tests/plugins): only the shapes, every value is drawn anew. In
-a template ``[hex 40]`` stands for 40 random hexadecimal digits, and a line's secret stands between « and ».
+shapes of its own tests (github.com/Yelp/detect-secrets, tests/plugins): only the shapes, every value is drawn anew.
+`PASSWORD_LINES` are passwords as people write them down: in sentences, notes, calls, SQL and other languages. In a
+template ``[hex 40]`` stands for 40 random hexadecimal digits, and a line's secret stands between « and ».
 """
 
 # Tokens that say by themselves what they are: the format that each service documents.
@@ -122,6 +123,106 @@ PEER_LINES = {
     "keyword, Spanish": ('contraseña = "«[any 7][symbol 1][digit 2]»"', 'contrasena: "«[any 10][digit 2]»"'),
 }
 
+# Passwords as people write them down, beside the assignments above.
+PASSWORD_LINES = {
+    "password in prose": (
+        "The password is «[any 6][digit 2]».",
+        "# the default password for the admin account is `«monkey[digit 3]»`",
+        "// log in as admin with password '«[any 8][symbol 1]»' and change it",
+        "Connect with the password «[upper 1][lower 6][digit 2]» on port 22.",
+        "* Its password was reset to «[any 7][digit 2]» last week.",
+        'print("the passphrase is: «[any 8][digit 1]»")',
+        "The root password of the box has been set to «dragon[digit 4]»",
+        "unzip it with password: «[any 7][digit 2]»",
+    ),
+    "password in a note": (
+        "- Password: `«sunshine[digit 2]»`",
+        "* **Password**: «[any 7][symbol 1][digit 1]»",
+        "| Password | «[any 7][digit 2]» |",
+        "Username: ada, password: «harvest[digit 2]»",
+        "User: admin / Password: «[any 6][digit 2]»",
+        "# login: admin, pass: «[any 6][digit 2]»",
+        "   3. Password: «[upper 1][lower 5][digit 3][symbol 1]»",
+        "<li>Password: <code>«[any 6][digit 2]»</code></li>",
+        'echo "Password: «[any 6][digit 2]»"',
+        "admin password: «[any 7][digit 2]»",
+    ),
+    "password in a pair": (
+        "response = requests.get(url, auth=('ada', '«[any 7][digit 2]»'))",
+        'server.login("ada@example.net", "«[any 6][digit 2][symbol 1]»")',
+        'auth = HTTPBasicAuth("ada", "«[any 7][digit 2]»")',
+        'credentials = new NetworkCredential("ada", "«[any 7][digit 2]»");',
+        'driver = GraphDatabase.driver(uri, auth=("neo4j", "«monkey[digit 3]»"))',
+        'Connection c = DriverManager.getConnection(url, "root", "«[any 7][digit 2]»");',
+        "$db = new PDO($dsn, 'root', '«[any 6][digit 2]»');",
+        "$db = mysqli_connect('localhost', 'root', '«[any 6][digit 2]»', 'shop');",
+        'ftp.login(user="ada", passwd="«[any 7][digit 2]»")',
+    ),
+    "password in a call": (
+        "define('DB_PASSWORD', '«[any 7][digit 2]»');",
+        'props.setProperty("db.password", "«[any 7][digit 2]»");',
+        'os.environ.setdefault("DB_PASSWORD", "«[any 7][digit 2]»")',
+        'connection.setPassword("«[any 7][digit 2]»");',
+        'archive.setpassword(b"«[any 7][digit 2]»")',
+        'user.set_password("«sunshine[digit 3]»")',
+        'ssh.connect(host, username="ada", password="«[any 7][digit 2]»")',
+    ),
+    "password in SQL": (
+        "CREATE USER 'shop'@'%' IDENTIFIED BY '«[any 7][digit 2]»';",
+        "GRANT ALL ON shop.* TO 'shop'@'localhost' IDENTIFIED BY '«[any 7][symbol 1][digit 1]»';",
+        "ALTER USER 'root'@'localhost' IDENTIFIED WITH mysql_native_password BY '«[any 7][digit 2]»';",
+        "CREATE USER shop WITH PASSWORD '«[any 7][digit 2]»';",
+        "ALTER ROLE shop LOGIN PASSWORD '«monkey[digit 3]»';",
+        "CREATE LOGIN shop WITH PASSWORD = N'«[any 7][digit 2]»';",
+        "SET PASSWORD FOR 'shop'@'%' = PASSWORD('«[any 7][digit 2]»');",
+    ),
+    "password in a manifest": (
+        "- name: DB_PASSWORD\n  value: «[any 7][digit 2]»",
+        '    - name: "POSTGRES_PASSWORD"\n      value: "«[any 7][digit 2]»"',
+        "stringData:\n  password: «[any 7][digit 2]»",
+    ),
+    "password in XML": (
+        "<password>«[any 7][digit 2]»</password>",
+        '<property name="hibernate.connection.password" value="«[any 7][digit 2]»"/>',
+        '<add key="SmtpPassword" value="«monkey[digit 3]»" />',
+        '<user username="admin" password="«[any 7][digit 2]»" roles="manager"/>',
+    ),
+    "password in .netrc": ("machine git.example.net login ada password «[any 7][digit 2]»",),
+    "password in a link": (
+        "see [the call](https://meet.example.net/j/[digit 9]?pwd=«[any 12][digit 2]»)",
+        "https://share.example.net/s/[hex 8]?user=ada&password=«[any 7][digit 2]»",
+    ),
+    "password, Germanic languages": (
+        "Das Passwort lautet «[any 6][digit 2]».",
+        "Passwort: «[any 6][digit 2]»",
+        'kennwort = "«[any 6][digit 2]»"',
+        "- Wachtwoord: `«[any 6][digit 2]»`",
+        "adgangskode = '«[any 6][digit 2]»'",
+        "lösenord: «[any 6][digit 2]»",
+        "passord = «[any 6][digit 2]»",
+    ),
+    "password, Romance languages": (
+        "Le mot de passe est «[any 6][digit 2]».",
+        "- Mot de passe : `«[any 6][digit 2]»`",
+        "La contraseña es «[any 6][digit 2]».",
+        "contraseña: «[any 6][digit 2]»",
+        'senha = "«[any 6][digit 2]»"',
+        "# usuário: ada, senha: «gato[digit 3]»",
+    ),
+    "password, other languages": (
+        "hasło: «[any 6][digit 2]»",
+        'heslo = "«[any 6][digit 2]»"',
+        "jelszó: «[any 6][digit 2]»",
+        "salasana = '«[any 6][digit 2]»'",
+        "şifre: «[any 6][digit 2]»",
+        "- Пароль: `«[any 6][digit 2]»`",
+        "用户名: root 密码：«[any 6][digit 2]»",
+        "登录密码是«[any 6][digit 2]»。",
+        'パスワード = "«[any 6][digit 2]»"',
+        "비밀번호: «[any 6][digit 2]»",
+    ),
+}
+
 DECOYS = (
     'sha256 = "[hex 64]"',
     'integrity = "sha512-[base64 86]=="',
@@ -145,4 +246,53 @@ DECOYS = (
     "report --password PASSWORD[digit 1] --all",
     "curl -u user:password[digit 1] https://host.internal/",
     "password = sha[digit 3]",
+    # what mentions a password, in the shapes of real files
+    "the password is [digit 1][digit 1] characters long, and no password is stored",
+    "# Passwords are SHA-[digit 3] hashed; the password is base64-encoded first",
+    "* the password must hold at least [digit 1] letters and [digit 1] digits",
+    "No password is set by default, see section [digit 1].[digit 1]",
+    'password = getpass.getpass(f"Password for host{n:0[digit 1]d}: ")',
+    "raise ValueError(f'no password for {user!r} in step [digit 1]')",
+    "password1 = forms.CharField(max_length=[digit 3])",
+    "if password1 != password[digit 1]:",
+    'self.assertEqual(splitpasswd("user+[digit 1]:a+b"), ("user+[digit 1]", "a+b"))',
+    'if hashed_passphrase.startswith("argon[digit 1]:"):',
+    "hashlib.scrypt(b'password', salt=b'salt', n=[digit 4], r=8, p=1)",
+    "(b'password', b'salt', [digit 4], None),",
+    "PASSWORD_RESET_TIMEOUT_DAYS = [digit 1]",
+    "FVE_E_POLICY_PASSPHRASE_NOT_ALLOWED: Final = -2144[digit 6]",
+    "password=proxy.auth[1] if proxy.auth else None,",
+    "smtp.user, smtp.password = sim_auth[0], sim_auth[1]",
+    'auth = ("user[digit 1]", os.environ["PASSWORD_[digit 1]"])',
+    "auth=('username', 'password[digit 2]')",
+    'authenticate("digest", "sha[digit 3]")',
+    "client.login(user[digit 1], password[digit 1])",
+    "login('/page[digit 1]', '/home[digit 1]')",
+    "ALTER USER shop IDENTIFIED BY '$DB_PASSWORD_[digit 1]';",
+    "CREATE USER shop WITH PASSWORD '%(password_[digit 1])s';",
+    "ALTER USER shop WITH PASSWORD '<password[digit 1]>';",
+    "IDENTIFIED BY 'your_password_[digit 1]'",
+    "- name: DB_PASSWORD_[digit 1]",
+    "<password>${env.DB_PASSWORD_[digit 1]}</password>",
+    '<input type="password" name="password" value="{{ form.password[digit 1] }}">',
+    '<input name="password" id="password-[digit 1]" maxlength="[digit 2]"/>',
+    'F[F.ZIP_ER_NOPASSWD=[digit 2]]="ZIP_ER_NOPASSWD",F[F.ZIP_ER_RDONLY=[digit 2]]="ZIP_ER_RDONLY"',
+    "define('DB_PASSWORD', getenv('DB_PASSWORD_[digit 1]'));",
+    'user.set_password(form.cleaned_data["password[digit 1]"])',
+    "machine host.example.net login {user} password {password[digit 1]}",
+    "- Password: ${PASSWORD_[digit 1]}",
+    "- Password: `<your password, [digit 2] characters>`",
+    "// password: hashedPassword[digit 1]",
+    "  password: hashedPassword[digit 1],",
+    "| password | string | at most [digit 2] characters |",
+    "| password | varchar[digit 2] |",
+    "Username: ada, password: ********",
+    "verdaccio-htpasswd: [digit 2].0.0-next-8.[digit 2]",
+    "Das Passwort ist mindestens [digit 1] Zeichen lang.",
+    "passwort: Wachtwoord, login: Anmelden[digit 1]",
+    "# Changements de mot de passe : [digit 1] par heure",
+    "La contraseña es de [digit 1] a [digit 2] caracteres.",
+    'senha = input("Senha [digit 1]: ")',
+    "пароль: не менее [digit 1] символов",
+    "密码: 至少[digit 1]个字符",
 )

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from sc2lib.curation.redaction.planted_secrets import (
@@ -11,6 +13,7 @@ from sc2lib.curation.redaction.planted_secrets import (
     sources,
 )
 from sc2lib.curation.redaction.replacement import find_spans
+from sc2lib.curation.redaction.secret_formats import DECOYS, PASSWORD_LINES
 
 ENDINGS = (".py", ".js", ".java", ".json", ".yaml", ".ini", ".sh", ".txt")
 
@@ -59,12 +62,30 @@ def test_nearly_every_planted_secret_is_found_and_no_decoy():
     assert all(found for _, found in result.by_kind.values())
 
 
+@pytest.mark.parametrize("template", [line for lines in PASSWORD_LINES.values() for line in lines])
+def test_every_way_to_write_a_password_down_is_found(template):
+    """At least 8 of 10 values: a value of few different characters is left."""
+    found = 0
+    for seed in range(10):
+        before, value, after = re.split("[«»]", draw(template, random(seed)))
+        start = len(before)
+        spans = find_spans(before + value + after, ("KEY", "PASSWORD"))
+        found += any(span.start <= start and span.end >= start + len(value) - 1 for span in spans)
+    assert found >= 8
+
+
+@pytest.mark.parametrize("template", DECOYS)
+def test_no_decoy_is_found(template):
+    assert not [span for seed in range(10) for span in find_spans(draw(template, random(seed)), ("KEY", "PASSWORD"))]
+
+
 def test_every_kind_has_one_source_and_recall_is_told_by_source():
-    own, peer = sources().values()
-    assert sorted([*own, *peer]) == sorted(kinds()) and len(peer) >= 40
+    own, written, peer = sources().values()
+    assert sorted([*own, *written, *peer]) == sorted(kinds()) and len(peer) >= 40
     file = LabelledFile(".py", "a\nb\n", (Label(0, 1, own[0], True), Label(2, 3, peer[0], True)))
     half = score([file], lambda file: [2])
-    assert (half.recall, half.recall_of(own), half.recall_of(peer), half.recall_of([])) == (0.5, 0, 1, 0)
+    shares = [half.recall_of(kinds) for kinds in (own, written, peer, [])]
+    assert (half.recall, shares) == (0.5, [0, 0, 1, 0])
 
 
 def test_scores_count_lines():
