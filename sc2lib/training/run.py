@@ -40,7 +40,7 @@ from sc2lib.training.lineage import Lineage, set_aside
 from sc2lib.training.metrics import MetricsFile, read_metrics, write_metrics
 from sc2lib.training.module import Pretraining
 from sc2lib.training.parallel import gather
-from sc2lib.training.samples import SamplesFile, Write
+from sc2lib.training.samples import SamplesFile, WriteSamples
 from sc2lib.training.state import StateWriter
 from sc2lib.training.stopping import MARK, Stop
 from sc2lib.training.strategies import strategy
@@ -181,7 +181,7 @@ def train(config: TrainingConfig, report: Report | None = None) -> None:
         lineage = Lineage.now(config.decisive(), config.data.skip_samples)
         checkpoints = Checkpoints(folder / "checkpoints", lineage, writer)
         trainer = _trainer(module, checkpoints, report, cuda)
-        stop = Stop(checkpoints, folder, trainer.accumulate_grad_batches, config.run.log_every_steps)
+        stop = Stop(checkpoints)
         trainer.callbacks.append(stop)  # type: ignore[attr-defined]
         if trainer.is_global_zero:
             checkpoints.clear()
@@ -225,13 +225,17 @@ def _environment(config: TrainingConfig) -> ClusterEnvironment | None:
 def _trainer(module: Pretraining, checkpoints: Checkpoints, report: Report | None, cuda: bool) -> lightning.Trainer:
     config = module.config
     folder, data = Path(config.run.folder), config.data
-    parts = accumulation(data.batch_size, data.micro_batch_size, config.run.data_parallel_size)
     metrics = MetricsFile(folder / "metrics.csv")
     windows = ValidationWindows(data.validation, data.sequence_length, data.validation_windows, module.border)
-    speed = Speed(folder / "speed.csv", parts)
-    save = SaveCheckpoint(checkpoints, config.run.checkpoint_every_steps, parts)
-    record, validate = Record(metrics, parts, checkpoints.settled), Validate(windows, metrics, parts)
-    write = Write(SamplesFile(folder / SAMPLES_FILE), parts)
+    speed, record = Speed(folder / "speed.csv"), Record(metrics, checkpoints.settled)
+    callbacks = [
+        speed,
+        record,
+        Validate(windows, metrics),
+        WriteSamples(SamplesFile(folder / SAMPLES_FILE)),
+        SaveCheckpoint(checkpoints),
+        EndOfStep(speed, record, report),
+    ]
     return lightning.Trainer(
         accelerator="cuda" if cuda else "cpu",
         devices=config.run.devices,
@@ -240,11 +244,11 @@ def _trainer(module: Pretraining, checkpoints: Checkpoints, report: Report | Non
         precision=config.run.precision,  # type: ignore[arg-type]
         max_steps=config.optimizer.steps,
         max_epochs=-1,
-        accumulate_grad_batches=parts,
+        accumulate_grad_batches=accumulation(data.batch_size, data.micro_batch_size, config.run.data_parallel_size),
         gradient_clip_val=config.optimizer.gradient_clip,
         logger=metrics,
         plugins=_environment(config),
-        callbacks=[speed, record, validate, write, save, EndOfStep(speed, record, report, parts)],
+        callbacks=callbacks,
         default_root_dir=folder,
         deterministic=None,
         use_distributed_sampler=False,
