@@ -15,10 +15,11 @@ import torch
 from sc2lib.errors import ParameterError
 from sc2lib.training.config import TrainingConfig
 from sc2lib.training.divergence import Divergence, DivergenceError, MicroBatch, SpikeRule
+from sc2lib.training.launch import TrainingError
 from sc2lib.training.metrics import read_metrics
 from sc2lib.training.module import Pretraining
 from sc2lib.training.provenance import Origin, narrowed, origins
-from sc2lib.training.run import TrainingError, run
+from sc2lib.training.run import run
 from sc2lib.training.skips import Skips
 from tests.training.conftest import Corpus
 

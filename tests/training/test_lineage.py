@@ -11,7 +11,8 @@ from sc2lib.training import lineage
 from sc2lib.training.config import TrainingConfig
 from sc2lib.training.data import TrainingSamples
 from sc2lib.training.lineage import Lineage, training_code
-from sc2lib.training.run import TrainingRun, run
+from sc2lib.training.run import run
+from sc2lib.training.run_folder import TrainingRun
 from sc2lib.workflow import code_version
 from tests.training.conftest import Corpus
 from tests.training.processes import ending_at

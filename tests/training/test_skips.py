@@ -12,7 +12,8 @@ from sc2lib.errors import ParameterError
 from sc2lib.training.config import TrainingConfig
 from sc2lib.training.data import MicroBatches, TrainingSamples
 from sc2lib.training.lineage import Lineage
-from sc2lib.training.run import TrainingRun, run
+from sc2lib.training.run import run
+from sc2lib.training.run_folder import TrainingRun
 from sc2lib.training.skips import Skips
 from sc2lib.training.stages import first_stage, second_stage
 from sc2lib.workflow import profiles
