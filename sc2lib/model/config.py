@@ -9,13 +9,37 @@ from typing import Any
 
 from sc2lib.errors import InputError, ParameterError
 
-# Layers, hidden, FFN, query heads, KV heads, initialisation, tied, RoPE base of the long stage (section 6.1).
-# The released 7B configuration says 0.018042, copied from the 3B; 0.0147 = 1/sqrt(4608) fits the other two sizes.
-_PRESETS: dict[str, tuple[int, int, int, int, int, float, bool, float]] = {
-    "3b": (30, 3072, 12288, 24, 2, 0.018042, True, 999999.4420358813),
-    "7b": (32, 4608, 18432, 36, 4, 0.0147, True, 1e6),
-    "15b": (40, 6144, 24576, 48, 4, 0.01275, False, 1e5),
+# Section 6.1. The released 7B configuration says 0.018042, copied from the 3B; 0.0147 = 1/sqrt(4608) fits the others.
+_PRESETS: dict[str, dict[str, Any]] = {
+    "3b": {
+        "num_hidden_layers": 30,
+        "hidden_size": 3072,
+        "intermediate_size": 12288,
+        "num_attention_heads": 24,
+        "num_key_value_heads": 2,
+        "initializer_range": 0.018042,
+        "tie_word_embeddings": True,
+    },
+    "7b": {
+        "num_hidden_layers": 32,
+        "hidden_size": 4608,
+        "intermediate_size": 18432,
+        "num_attention_heads": 36,
+        "num_key_value_heads": 4,
+        "initializer_range": 0.0147,
+        "tie_word_embeddings": True,
+    },
+    "15b": {
+        "num_hidden_layers": 40,
+        "hidden_size": 6144,
+        "intermediate_size": 24576,
+        "num_attention_heads": 48,
+        "num_key_value_heads": 4,
+        "initializer_range": 0.01275,
+        "tie_word_embeddings": False,
+    },
 }
+_LONG_ROPE_THETA = {"3b": 999999.4420358813, "7b": 1e6, "15b": 1e5}
 
 READINGS = ("paper", "released", "trained")
 
@@ -228,7 +252,7 @@ class ModelConfig:
     def preset(cls, size: str, stage: str = "base", reading: str = "paper") -> "ModelConfig":
         """One of the paper's models: size "3b", "7b" or "15b", stage "base" (4k) or "long" (16k, window 4k).
 
-        The sources disagree in places (`sc2lib.model.presets` lists them). `reading` "paper" is what the book
+        The sources disagree in places (`sc2lib.model.disagreements` lists them). `reading` "paper" is what the book
         trains: the paper's text, and the rule behind its numbers. "released" is the `config.json` of the published
         weights, which exists for the long stage only. "trained" is what is told of the real runs.
 
@@ -243,20 +267,14 @@ class ModelConfig:
             raise ParameterError(f"unknown reading {reading!r}; choose one of {', '.join(READINGS)}")
         if (stage, reading) == ("base", "released"):
             raise ParameterError(f"the {size} was released after the long stage only; choose stage long, or paper")
-        layers, hidden, ffn, heads, groups, std, tied, long_theta = _PRESETS[size]
-        long = stage == "long"
-        preset = cls(
-            hidden_size=hidden,
-            intermediate_size=ffn,
-            num_hidden_layers=layers,
-            num_attention_heads=heads,
-            num_key_value_heads=groups,
-            max_position_embeddings=16384 if long else 4096,
-            rope_theta=long_theta if long else 1e5,
-            sliding_window=4096 if long else None,
-            tie_word_embeddings=tied,
-            initializer_range=std,
-        )
+        changed: dict[str, Any] = {"max_position_embeddings": 4096, "rope_theta": 1e5, "sliding_window": None}
+        if stage == "long":
+            changed = {
+                "max_position_embeddings": 16384,
+                "rope_theta": _LONG_ROPE_THETA[size],
+                "sliding_window": 4096,
+            }
+        preset = cls(**_PRESETS[size], **changed)
         return preset.replace(**_DEPARTURES.get((size, stage, reading), {}))
 
     def replace(self, **changes: Any) -> "ModelConfig":

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from sc2lib.errors import InputError, ParameterError, UnsupportedError
 from sc2lib.model.cache import KeyValueCache
-from sc2lib.model.decoding import PlainModel, decoder, fitting_threads
+from sc2lib.model.decoding import PlainModel, fitting_threads, packed_or_plain
 from sc2lib.model.sampling import Seed, check_sampling, sample, uniform_numbers
 from sc2lib.model.transformer import Starcoder2
 
@@ -100,8 +100,8 @@ def continue_prompts(
     written: list[list[int]] = [[] for _ in prompts]  # kept only for `stop`
 
     with _no_gradients(agree is not None):
-        x_BE, cache = _read(model, prompts, max_new_tokens)
-        decoding = decoder(model, rows, max_new_tokens) if agree is None else PlainModel(model)
+        x_BE, cache = _prefill(model, prompts, max_new_tokens)
+        decoding = packed_or_plain(model, rows, max_new_tokens) if agree is None else PlainModel(model)
     active_B = torch.arange(rows, device=device)
     with _no_gradients(agree is not None), fitting_threads(model, rows):
         for step in range(max_new_tokens):
@@ -135,7 +135,7 @@ def continue_prompts(
                 active_B, next_B = active_B[kept], next_B[kept]
                 cache.select(kept)
             if step < max_new_tokens - 1:
-                x_BE = decoding.read(next_B, cache)
+                x_BE = decoding.hidden(next_B, cache)
     tokens, logs = tokens_RN.tolist(), [[]] * rows if logs_RN is None else logs_RN.tolist()
     results = zip(tokens, ended, logs, counts, strict=True)
     return [Continuation(ids[:count], why, values[:count]) for ids, why, values, count in results]  # type: ignore[arg-type]
@@ -148,7 +148,7 @@ def _no_gradients(cut: bool) -> Iterator[None]:
         yield
 
 
-def _read(model: Starcoder2, prompts: Sequence[Sequence[int]], new: int) -> tuple[Tensor, KeyValueCache]:
+def _prefill(model: Starcoder2, prompts: Sequence[Sequence[int]], new: int) -> tuple[Tensor, KeyValueCache]:
     """Run the prompts into a cache; the hidden state at the end of each, x_BE."""
     device = model.output_weight_VE.device
     lengths = [len(prompt) for prompt in prompts]

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sc2lib.errors import InputError, Sc2Error
-from sc2lib.model.checkpoint import read_config
+from sc2lib.model.huggingface import read_config
 from sc2lib.tokenizer.encoding import Tokenizer
 from sc2lib.tokenizer.huggingface import TOKENIZER
 from sc2lib.tokenizer.training import pre_tokenizer

@@ -15,7 +15,6 @@ from sc2lib.training.config import TrainingConfig
 from sc2lib.training.data import IGNORED, TokenWindows, TrainingSamples
 from sc2lib.training.optimizer import adamw
 from sc2lib.training.parallel import clip_gradients, parallelise, scatter
-from sc2lib.training.positions import reshaped
 from sc2lib.training.recomputation import recompute_blocks
 
 
@@ -38,7 +37,7 @@ def initial_model(config: TrainingConfig) -> Starcoder2:
             f"{config.initial_model} differs from the model to be trained in {', '.join(different)}; only "
             f"{', '.join(sorted(shape))} may change between stages"
         )
-    return reshaped(trained, config.model)
+    return trained.reshaped(config.model)
 
 
 class Pretraining(lightning.LightningModule):

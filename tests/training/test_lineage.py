@@ -48,6 +48,7 @@ def test_pictures_and_tables_are_no_part_of_the_code_that_trains() -> None:
     modules = code_version.reachable("from sc2lib.training.run import run")
     assert {"sc2lib.training.module", "sc2lib.training.schedule", "sc2lib.model.loss"} <= set(modules)
     assert not {name for name in modules if "picture" in name or "tables" in name or name == "sc2lib.figures"}
+    assert not {"sc2lib.training.positions", "sc2lib.training.needles", "sc2lib.training.baselines"} & set(modules)
     assert training_code() == code_version.version_of("from sc2lib.training.run import run")
 
 

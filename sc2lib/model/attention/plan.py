@@ -114,7 +114,7 @@ def _prepared(length: int, window: int | None, backend: str, device: str) -> tup
     if backend == "banded":
         return bands(first_1T, shared=True), first_1T
     if backend == "products":
-        return bands(first_1T, True, products.BLOCK, whole=False, dtype=torch.bfloat16), first_1T
+        return bands(first_1T, shared=True, block=products.BLOCK, whole=False, dtype=torch.bfloat16), first_1T
     mask, first = _mask(first_1T, backend)
     return (mask[0, 0] if backend in ("naive", "masked") else mask), first
     # docs: end-prepared
@@ -128,7 +128,7 @@ def _prepared_documents(length: int, window: int | None, backend: str, documents
     if backend == "banded":
         return bands(first_BT, shared=False), first_BT
     if backend == "products":
-        return bands(first_BT, False, products.BLOCK, whole=False), first_BT
+        return bands(first_BT, shared=False, block=products.BLOCK, whole=False), first_BT
     return _mask(first_BT, backend)
 
 
