@@ -15,18 +15,10 @@ from sc2lib.training.run import run
 from sc2lib.training.run_folder import TrainingRun
 from sc2lib.workflow import code_version
 from tests.training.conftest import Corpus
-from tests.training.processes import ending_at
+from tests.training.processes import Broken, ending_at, interrupt
 from tests.training.test_run import results
 
 Make = Callable[..., TrainingConfig]
-
-
-class Broken(Exception):
-    """What ends a run in these tests."""
-
-
-def interrupt() -> None:
-    raise Broken
 
 
 def first_sample(config: TrainingConfig, monkeypatch: pytest.MonkeyPatch) -> int:
