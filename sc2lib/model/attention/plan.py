@@ -103,7 +103,6 @@ class AttentionPlan:
         return self.mask.nbytes if isinstance(self.mask, Tensor) else 0
 
 
-# docs: start-prepared
 @functools.lru_cache(maxsize=8)
 @torch.inference_mode(False)  # generation runs in inference mode, whose tensors training could not use afterwards
 def _prepared(length: int, window: int | None, backend: str, device: str) -> tuple[Any, Tensor | None]:
@@ -117,7 +116,6 @@ def _prepared(length: int, window: int | None, backend: str, device: str) -> tup
         return bands(first_1T, shared=True, block=products.BLOCK, whole=False, dtype=torch.bfloat16), first_1T
     mask, first = _mask(first_1T, backend)
     return (mask[0, 0] if backend in ("naive", "masked") else mask), first
-    # docs: end-prepared
 
 
 def _prepared_documents(length: int, window: int | None, backend: str, documents_BT: Tensor) -> tuple[Any, Any]:
