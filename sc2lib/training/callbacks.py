@@ -17,7 +17,7 @@ from sc2lib.training.machine import memory_bytes
 from sc2lib.training.metrics import MetricsFile, read_metrics
 from sc2lib.training.module import Pretraining
 from sc2lib.training.steps import StepCallback, progress_of, step_ended, validates
-from sc2lib.training.strategies import share
+from sc2lib.training.strategies import data_parallel_rank
 from sc2lib.training.validation import ValidationWindows, bits_per_byte, byte_lengths, token_losses
 
 Report = Callable[[str, int, int], None]
@@ -69,18 +69,18 @@ class Validate(StepCallback):
     a row of its own.
     """
 
-    def __init__(self, windows: ValidationWindows, metrics: MetricsFile) -> None:
-        self.windows, self.metrics = windows, metrics
+    def __init__(self, held_out: ValidationWindows, metrics: MetricsFile) -> None:
+        self.held_out, self.metrics = held_out, metrics
         self.labels: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         assert isinstance(pl_module, Pretraining)
-        data, places = pl_module.config.data, self.windows.targets()
-        number, shares = share(trainer)
-        tokens = self.windows.windows.tokens
+        data, places = pl_module.config.data, self.held_out.targets()
+        dp_rank, dp_size = data_parallel_rank(trainer)
+        tokens = self.held_out.windows.tokens
         for kind, labels in held_out_labels(tokens, data.token_index, data.documents, pl_module.tokenizer).items():
             names, codes = np.unique(labels[places], return_inverse=True)
-            self.labels[kind] = names, codes.reshape(places.shape)[number::shares]
+            self.labels[kind] = names, codes.reshape(places.shape)[dp_rank::dp_size]
         if trainer.global_step == 0:
             self._validate(trainer, pl_module)
 
@@ -92,13 +92,13 @@ class Validate(StepCallback):
     def _validate(self, trainer: lightning.Trainer, module: Pretraining) -> None:
         data, device = module.config.data, module.device
         lengths = byte_lengths(module.tokenizer)
-        number, shares = share(trainer)
-        copies = trainer.world_size // shares  # processes that see the same windows
+        dp_rank, dp_size = data_parallel_rank(trainer)
+        copies = trainer.world_size // dp_size  # processes that see the same windows
         parts = []
         with trainer.precision_plugin.forward_context():
-            for tokens_BT, targets_BT in self.windows.batches(data.micro_batch_size, number, shares):
+            for tokens_BT, targets_BT in self.held_out.batches(data.micro_batch_size, dp_rank, dp_size):
                 tokens_BT, targets = tokens_BT.to(device), targets_BT.to(device)
-                losses_BT = token_losses(module.model, tokens_BT, targets, self.windows.documents(tokens_BT))
+                losses_BT = token_losses(module.model, tokens_BT, targets, self.held_out.documents(tokens_BT))
                 keep = targets_BT != IGNORED
                 parts.append((losses_BT.double().cpu()[keep].numpy(), lengths[targets_BT[keep].numpy()]))
         nats, text_bytes = (np.concatenate(each) for each in zip(*parts, strict=True))
@@ -162,7 +162,7 @@ class Speed(Callback):
 
 
 class EndOfStep(Callback):
-    """Last of the callbacks: restarts the clock of the wait for data and reports progress."""
+    """Last but for `Stop`: restarts the clock of the wait for data and reports progress."""
 
     def __init__(self, speed: Speed, record: Record, report: Report | None) -> None:
         self.speed, self.record, self.report = speed, record, report

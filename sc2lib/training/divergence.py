@@ -19,7 +19,7 @@ from sc2lib.training.data import MicroBatches
 from sc2lib.training.module import Pretraining
 from sc2lib.training.provenance import Origin, narrowed, origins
 from sc2lib.training.skips import Skips
-from sc2lib.training.strategies import share
+from sc2lib.training.strategies import data_parallel_rank
 
 DIVERGENCE = "divergence.json"  # the step that stopped a run, micro-batch by micro-batch
 NAMED = 12  # documents that a message names
@@ -145,11 +145,11 @@ def stop_run(trainer: lightning.Trainer, module: Pretraining, what: str, checkpo
 
 def _losses_by_rank(trainer: lightning.Trainer, module: Pretraining) -> list[list[float]]:
     """Losses of the micro-batches since the last row, a list for each data-parallel rank; every process calls this."""
-    rank, size = share(trainer)
-    own = torch.stack([loss.new_tensor(rank) for loss in module.micro_losses[:1]] + module.micro_losses)
+    dp_rank, dp_size = data_parallel_rank(trainer)
+    own = torch.stack([loss.new_tensor(dp_rank) for loss in module.micro_losses[:1]] + module.micro_losses)
     rows = trainer.strategy.all_gather(own).view(-1, len(own)).tolist()  # processes of one rank have equal ones
     losses = {int(row[0]): row[1:] for row in rows}
-    return [losses[number] for number in range(size)]
+    return [losses[rank] for rank in range(dp_size)]
 
 
 def _traced(module: Pretraining, first_step: int, losses: list[list[float]]) -> list[MicroBatch]:

@@ -14,11 +14,10 @@ import sys
 import time
 from pathlib import Path
 
-import pyarrow.compute as pc
-
 from sc2lib.errors import Sc2Error, StoppedError, UnsupportedError
 from sc2lib.training.callbacks import Report, progress_label
 from sc2lib.training.config import RunConfig, TrainingConfig
+from sc2lib.training.metrics import rows_of
 from sc2lib.training.run_folder import TrainingRun
 from sc2lib.training.stopping import MARK
 from sc2lib.workflow import slurm
@@ -58,8 +57,7 @@ def launch(config: TrainingConfig, report: Report | None) -> None:
         try:
             while process.poll() is None:
                 time.sleep(0.5)
-                rows = files.metrics()
-                rows = rows.filter(pc.equal(rows["split"], "train"))
+                rows = rows_of(files.metrics(), "train")
                 if report and rows.num_rows:
                     step, loss = rows["step"][-1].as_py(), rows["loss"][-1].as_py()
                     report(progress_label(loss), step, config.optimizer.steps)

@@ -55,7 +55,7 @@ class Pretraining(lightning.LightningModule):
         windows = TokenWindows(config.data.train, config.data.sequence_length)
         self.samples = TrainingSamples(windows, tokenizer, config.data.fim, config.data.seed)
         self.tokenizer = tokenizer
-        self.border = tokenizer.end_of_text if config.data.document_mask else None  # no token sees across it
+        self.document_end = tokenizer.end_of_text if config.data.document_mask else None  # no token sees across it
         self.model = Starcoder2(config.model, device="meta") if config.run.sharded else initial_model(config)
         if config.run.activation_checkpointing:
             recompute_blocks(self.model)
@@ -77,7 +77,7 @@ class Pretraining(lightning.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Loss of one micro-batch, weighted so that a step does not depend on how it is cut into micro-batches."""
         tokens_BT, targets_BT = batch
-        documents_BT = None if self.border is None else documents_of(tokens_BT, self.border)
+        documents_BT = None if self.document_end is None else documents_of(tokens_BT, self.document_end)
         loss = self.model.loss(tokens_BT, targets_BT, IGNORED, documents_BT, self.config.optimizer.z_loss)
         count = (targets_BT != IGNORED).sum()
         self.loss_sum += loss.detach().double() * count

@@ -80,7 +80,7 @@ def paired_difference(losses: np.ndarray, reference: np.ndarray) -> tuple[float,
     return float(differences.mean()), float(differences.std(ddof=1) / math.sqrt(len(differences)))
 
 
-def in_words(difference: float, error: float) -> str:
+def direction(difference: float, error: float) -> str:
     """What a paired difference of losses says, at two standard errors: lower, higher or no clear difference."""
     if abs(difference) <= 2 * error:
         return "no clear difference"

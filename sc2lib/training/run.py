@@ -19,7 +19,7 @@ from sc2lib.training import machine
 from sc2lib.training.callbacks import EndOfStep, Record, Report, Speed, Validate
 from sc2lib.training.checkpoints import Checkpoints, SaveCheckpoint
 from sc2lib.training.config import TrainingConfig
-from sc2lib.training.data import TrainingData, accumulation
+from sc2lib.training.data import TrainingData, accumulation_steps
 from sc2lib.training.launch import launch
 from sc2lib.training.lineage import Lineage, set_aside
 from sc2lib.training.metrics import MetricsFile
@@ -60,7 +60,6 @@ def run(config: TrainingConfig, report: Report | None = None) -> TrainingRun:
     return result
 
 
-# docs: start-train
 def train(config: TrainingConfig, report: Report | None = None) -> None:
     """Train in this process, which is the only one or one rank of several, and write the model at the end."""
     files = TrainingRun(config)
@@ -78,9 +77,8 @@ def train(config: TrainingConfig, report: Report | None = None) -> None:
         writer = StateWriter(config.run.asynchronous_checkpoints)
         lineage = Lineage.now(config.decisive(), config.data.skip_samples)
         checkpoints = Checkpoints(files.checkpoints, lineage, writer)
-        trainer = _trainer(module, checkpoints, report, cuda)
         stop = Stop(checkpoints)
-        trainer.callbacks.append(stop)  # type: ignore[attr-defined]
+        trainer = _trainer(module, checkpoints, stop, report, cuda)
         if trainer.is_global_zero:
             checkpoints.clear()
         last = checkpoints.newest()
@@ -96,7 +94,6 @@ def train(config: TrainingConfig, report: Report | None = None) -> None:
                 whole.save_pretrained(temporary)
             checkpoints.lineage.save(files.finished)
         trainer.strategy.barrier("finished")
-        # docs: end-train
 
 
 def _environment(config: TrainingConfig) -> ClusterEnvironment | None:
@@ -106,11 +103,15 @@ def _environment(config: TrainingConfig) -> ClusterEnvironment | None:
     return LightningEnvironment() if config.run.world == 1 else None
 
 
-def _trainer(module: Pretraining, checkpoints: Checkpoints, report: Report | None, cuda: bool) -> lightning.Trainer:
+def _trainer(
+    module: Pretraining, checkpoints: Checkpoints, stop: Stop, report: Report | None, cuda: bool
+) -> lightning.Trainer:
+    """Lightning's trainer, whose callbacks act in this order: a checkpoint comes after all rows of its step."""
     config = module.config
     files, data = TrainingRun(config), config.data
+    accumulation = accumulation_steps(data.batch_size, data.micro_batch_size, config.run.data_parallel_size)
     metrics = MetricsFile(files.metrics_file)
-    windows = ValidationWindows(data.validation, data.sequence_length, data.validation_windows, module.border)
+    windows = ValidationWindows(data.validation, data.sequence_length, data.validation_windows, module.document_end)
     speed, record = Speed(files.speed_file), Record(metrics, checkpoints.settled)
     callbacks = [
         speed,
@@ -119,6 +120,7 @@ def _trainer(module: Pretraining, checkpoints: Checkpoints, report: Report | Non
         WriteSamples(SamplesFile(files.samples_file)),
         SaveCheckpoint(checkpoints),
         EndOfStep(speed, record, report),
+        stop,
     ]
     return lightning.Trainer(
         accelerator="cuda" if cuda else "cpu",
@@ -128,7 +130,7 @@ def _trainer(module: Pretraining, checkpoints: Checkpoints, report: Report | Non
         precision=config.run.precision,  # type: ignore[arg-type]
         max_steps=config.optimizer.steps,
         max_epochs=-1,
-        accumulate_grad_batches=accumulation(data.batch_size, data.micro_batch_size, config.run.data_parallel_size),
+        accumulate_grad_batches=accumulation,
         gradient_clip_val=config.optimizer.gradient_clip,
         logger=metrics,
         plugins=_environment(config),

@@ -48,7 +48,6 @@ class Stop(StepCallback):
         # Lightning has put its own handler on SIGTERM by now; it would end the run without a checkpoint.
         stopping.listen(signal.SIGTERM)
 
-    # docs: start-stop
     def on_step_end(self, trainer: lightning.Trainer, module: Pretraining) -> None:
         run, step = module.config.run, trainer.global_step
         if step % run.log_every_steps or step == trainer.max_steps:
@@ -66,4 +65,3 @@ class Stop(StepCallback):
             write_text(Path(run.folder) / MARK, message)
         trainer.strategy.barrier("stopped")
         raise StoppedError(message)
-        # docs: end-stop

@@ -15,7 +15,7 @@ from sc2lib.training.data import (
     MicroBatches,
     TokenWindows,
     TrainingSamples,
-    accumulation,
+    accumulation_steps,
     shifted,
     training_loader,
 )
@@ -112,4 +112,4 @@ def test_bad_files_and_batches_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="8 tokens, fewer than one window"):
         TokenWindows(tmp_path / "short.bin", 8)
     with pytest.raises(ParameterError, match="multiple of 8"):
-        accumulation(12, 4, 2)
+        accumulation_steps(12, 4, 2)

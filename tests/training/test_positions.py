@@ -11,7 +11,7 @@ from sc2lib.training.machine import accelerator, settings
 from sc2lib.training.positions import (
     LOSS_BY_POSITION,
     binned,
-    in_words,
+    direction,
     loss_by_position,
     measured_losses,
     measured_reach,
@@ -57,10 +57,10 @@ def test_paired_difference_sees_what_levels_hide() -> None:
     per_window = [row.mean() - other.mean() for row, other in zip(second, first)]
     assert difference == pytest.approx(np.mean(per_window))
     assert error == pytest.approx(np.std(per_window, ddof=1) / 20**0.5)
-    assert in_words(difference, error) == "lower" and in_words(-difference, error) == "higher"
+    assert direction(difference, error) == "lower" and direction(-difference, error) == "higher"
     unpaired = np.hypot(first.mean(1).std(ddof=1), second.mean(1).std(ddof=1)) / 20**0.5
-    assert in_words(difference, unpaired) == "no clear difference"
-    assert in_words(*paired_difference(first, first)) == "no clear difference"
+    assert direction(difference, unpaired) == "no clear difference"
+    assert direction(*paired_difference(first, first)) == "no clear difference"
 
 
 def test_measured_losses_repeat_and_obey_the_cut(model: Starcoder2, tmp_path: Path) -> None:
