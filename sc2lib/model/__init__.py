@@ -1,6 +1,7 @@
 """The model: one configuration, one single-device transformer, its attention and its generation.
 
-    config, transformer, attention, loss     from tokens to logits and the loss: a training step needs no more
+    config, presets                          the shape of a model, and the paper's three
+    transformer, attention, loss             from tokens to logits and the loss: a training step needs no more
     huggingface, gguf                        weights on disk, for us and for others
     cache, generation, decoding, sampling    from prompts to new tokens
     infilling, stop_strings                  from texts to texts

@@ -8,46 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sc2lib.errors import InputError, ParameterError
-
-# Section 6.1. The released 7B configuration says 0.018042, copied from the 3B; 0.0147 = 1/sqrt(4608) fits the others.
-_PRESETS: dict[str, dict[str, Any]] = {
-    "3b": {
-        "num_hidden_layers": 30,
-        "hidden_size": 3072,
-        "intermediate_size": 12288,
-        "num_attention_heads": 24,
-        "num_key_value_heads": 2,
-        "initializer_range": 0.018042,
-        "tie_word_embeddings": True,
-    },
-    "7b": {
-        "num_hidden_layers": 32,
-        "hidden_size": 4608,
-        "intermediate_size": 18432,
-        "num_attention_heads": 36,
-        "num_key_value_heads": 4,
-        "initializer_range": 0.0147,
-        "tie_word_embeddings": True,
-    },
-    "15b": {
-        "num_hidden_layers": 40,
-        "hidden_size": 6144,
-        "intermediate_size": 24576,
-        "num_attention_heads": 48,
-        "num_key_value_heads": 4,
-        "initializer_range": 0.01275,
-        "tie_word_embeddings": False,
-    },
-}
-_LONG_ROPE_THETA = {"3b": 999999.4420358813, "7b": 1e6, "15b": 1e5}
-
-READINGS = ("paper", "released", "trained")
-
-# Where a reading departs from the paper's (both are listed in book/fidelity.md).
-_DEPARTURES: dict[tuple[str, str, str], dict[str, float]] = {
-    ("7b", "long", "released"): {"initializer_range": 0.018042},
-    ("15b", "base", "trained"): {"rope_theta": 1e4},
-}
+from sc2lib.model.presets import DEPARTURES, LONG_ROPE_THETA, PRESETS, READINGS
 
 _SHAPE_KNOBS = (
     *("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads"),
@@ -259,8 +220,8 @@ class ModelConfig:
         Raises:
             ParameterError: no such size, stage or reading, or a base stage as released.
         """
-        if size not in _PRESETS:
-            raise ParameterError(f"unknown model size {size!r}; choose one of {', '.join(_PRESETS)}")
+        if size not in PRESETS:
+            raise ParameterError(f"unknown model size {size!r}; choose one of {', '.join(PRESETS)}")
         if stage not in ("base", "long"):
             raise ParameterError(f"unknown stage {stage!r}; choose base or long")
         if reading not in READINGS:
@@ -271,11 +232,11 @@ class ModelConfig:
         if stage == "long":
             changed = {
                 "max_position_embeddings": 16384,
-                "rope_theta": _LONG_ROPE_THETA[size],
+                "rope_theta": LONG_ROPE_THETA[size],
                 "sliding_window": 4096,
             }
-        preset = cls(**_PRESETS[size], **changed)
-        return preset.replace(**_DEPARTURES.get((size, stage, reading), {}))
+        preset = cls(**PRESETS[size], **changed)
+        return preset.replace(**DEPARTURES.get((size, stage, reading), {}))
 
     def replace(self, **changes: Any) -> "ModelConfig":
         """A copy with some fields changed, validated again."""

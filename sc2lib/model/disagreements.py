@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sc2lib.model.config import ModelConfig
+from sc2lib.model.presets import PRESETS
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Disagreement:
         return [self.topic, said, values[0] if len(set(values)) == 1 else ", ".join(values), self.why]
 
 
-SIZES = ("3b", "7b", "15b")
+SIZES = tuple(PRESETS)
 
 DISAGREEMENTS = (
     Disagreement(
