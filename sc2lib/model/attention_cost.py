@@ -72,8 +72,8 @@ def sweep(
 ) -> Iterator[AttentionCost]:
     """Measure each back end at growing lengths, until the next step would pass `limit_seconds` or 2 GiB.
 
-    A length is timed for 0.3 s, or for a 25th of a limit below 7.5 s.
-        The next step is foretold from the last: linear growth for banded attention, quadratic for the others.
+    A length is timed for 0.3 s, or for a 25th of a limit below 7.5 s. The next length is predicted from the last one:
+    linear growth for `banded` and `products`, quadratic for the others.
     """
     measure(backends[0], min(lengths), shape, seconds=0.0)  # the first pass pays for threads and buffers
     for backend in backends:

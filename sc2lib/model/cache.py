@@ -28,6 +28,7 @@ class KeyValueCache:
         self.values: list[Tensor | None] = [None] * config.num_hidden_layers
         self.lengths_B: Tensor | None = None
         self._next_B: Tensor | None = None
+        self._row_B: Tensor | None = None
         self._slot_B: Tensor | None = None
         self._longest = 0  # known without asking the device
         self._even = True  # all rows have the same length, so a step is a plain slice
@@ -74,6 +75,7 @@ class KeyValueCache:
 
     def visible_BS(self) -> Tensor:
         """Which of the slots that `store` returns hold a key: all of them, unless rows differ in length."""
+        assert self._row_B is not None
         if self._even:
             return torch.ones(1, min(self._longest, self.slots), dtype=torch.bool, device=self._row_B.device)
         return self.positions_BS() >= 0

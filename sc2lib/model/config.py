@@ -8,22 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sc2lib.errors import InputError, ParameterError
-
-# Layers, hidden, FFN, query heads, KV heads, initialisation, tied, RoPE base of the long stage (section 6.1).
-# The released 7B configuration says 0.018042, copied from the 3B; 0.0147 = 1/sqrt(4608) fits the other two sizes.
-_PRESETS: dict[str, tuple[int, int, int, int, int, float, bool, float]] = {
-    "3b": (30, 3072, 12288, 24, 2, 0.018042, True, 999999.4420358813),
-    "7b": (32, 4608, 18432, 36, 4, 0.0147, True, 1e6),
-    "15b": (40, 6144, 24576, 48, 4, 0.01275, False, 1e5),
-}
-
-READINGS = ("paper", "released", "trained")
-
-# Where a reading departs from the paper's (both are listed in book/fidelity.md).
-_DEPARTURES: dict[tuple[str, str, str], dict[str, float]] = {
-    ("7b", "long", "released"): {"initializer_range": 0.018042},
-    ("15b", "base", "trained"): {"rope_theta": 1e4},
-}
+from sc2lib.model.presets import DEPARTURES, LONG_ROPE_THETA, PRESETS, READINGS
 
 _SHAPE_KNOBS = (
     *("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads"),
@@ -228,36 +213,30 @@ class ModelConfig:
     def preset(cls, size: str, stage: str = "base", reading: str = "paper") -> "ModelConfig":
         """One of the paper's models: size "3b", "7b" or "15b", stage "base" (4k) or "long" (16k, window 4k).
 
-        The sources disagree in places (`sc2lib.model.presets` lists them). `reading` "paper" is what the book
+        The sources disagree in places (`sc2lib.model.disagreements` lists them). `reading` "paper" is what the book
         trains: the paper's text, and the rule behind its numbers. "released" is the `config.json` of the published
         weights, which exists for the long stage only. "trained" is what is told of the real runs.
 
         Raises:
             ParameterError: no such size, stage or reading, or a base stage as released.
         """
-        if size not in _PRESETS:
-            raise ParameterError(f"unknown model size {size!r}; choose one of {', '.join(_PRESETS)}")
+        if size not in PRESETS:
+            raise ParameterError(f"unknown model size {size!r}; choose one of {', '.join(PRESETS)}")
         if stage not in ("base", "long"):
             raise ParameterError(f"unknown stage {stage!r}; choose base or long")
         if reading not in READINGS:
             raise ParameterError(f"unknown reading {reading!r}; choose one of {', '.join(READINGS)}")
         if (stage, reading) == ("base", "released"):
             raise ParameterError(f"the {size} was released after the long stage only; choose stage long, or paper")
-        layers, hidden, ffn, heads, groups, std, tied, long_theta = _PRESETS[size]
-        long = stage == "long"
-        preset = cls(
-            hidden_size=hidden,
-            intermediate_size=ffn,
-            num_hidden_layers=layers,
-            num_attention_heads=heads,
-            num_key_value_heads=groups,
-            max_position_embeddings=16384 if long else 4096,
-            rope_theta=long_theta if long else 1e5,
-            sliding_window=4096 if long else None,
-            tie_word_embeddings=tied,
-            initializer_range=std,
-        )
-        return preset.replace(**_DEPARTURES.get((size, stage, reading), {}))
+        changed: dict[str, Any] = {"max_position_embeddings": 4096, "rope_theta": 1e5, "sliding_window": None}
+        if stage == "long":
+            changed = {
+                "max_position_embeddings": 16384,
+                "rope_theta": LONG_ROPE_THETA[size],
+                "sliding_window": 4096,
+            }
+        preset = cls(**PRESETS[size], **changed)
+        return preset.replace(**DEPARTURES.get((size, stage, reading), {}))
 
     def replace(self, **changes: Any) -> "ModelConfig":
         """A copy with some fields changed, validated again."""

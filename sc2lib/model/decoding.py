@@ -29,7 +29,7 @@ SHARED_WORK = 20_000_000
 LARGE = 1 << 18  # elements of a matrix
 
 
-def decoder(model: Starcoder2, rows: int, new_tokens: int) -> "PackedModel | PlainModel":
+def packed_or_plain(model: Starcoder2, rows: int, new_tokens: int) -> "PackedModel | PlainModel":
     """What continues `rows` prompts by `new_tokens`: a second copy of the weights where it pays, or the model itself.
 
     It pays on an x86 CPU, where it was measured, for a small model and more than a few tokens.
@@ -149,10 +149,10 @@ class PackedModel:
         """Logits of the next token, logits_BV, in fp32."""
         return self.head(x_BE).float()
 
-    def read(self, tokens_B: Tensor, cache: KeyValueCache) -> Tensor:
+    def hidden(self, tokens_B: Tensor, cache: KeyValueCache) -> Tensor:
         """Final hidden states x_BE of one new token in each row of a filled cache."""
         cache.begin(tokens_B[:, None], None)
-        visible_BS, rotation = self.model.new_token(cache)
+        visible_BS, rotation = self.model.new_token_plan(cache)
         x_BE = F.embedding(tokens_B, self.model.model.embed_tokens.weight)
         for layer, block in enumerate(self.blocks):
             x_BE = block(x_BE, rotation, visible_BS, cache, layer)
@@ -169,5 +169,5 @@ class PlainModel:
     def logits(self, x_BE: Tensor) -> Tensor:
         return F.linear(x_BE, self.model.output_weight_VE).float()
 
-    def read(self, tokens_B: Tensor, cache: KeyValueCache) -> Tensor:
+    def hidden(self, tokens_B: Tensor, cache: KeyValueCache) -> Tensor:
         return self.model.hidden(tokens_B[:, None], cache)[:, 0]

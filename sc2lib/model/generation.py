@@ -7,7 +7,7 @@ Shape suffixes:
     B rows still written · T tokens of the longest prompt · E channels · V vocabulary · N new tokens · R all rows
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from sc2lib.errors import InputError, ParameterError, UnsupportedError
 from sc2lib.model.cache import KeyValueCache
-from sc2lib.model.decoding import PlainModel, decoder, fitting_threads
+from sc2lib.model.decoding import PlainModel, fitting_threads, packed_or_plain
 from sc2lib.model.sampling import Seed, check_sampling, sample, uniform_numbers
 from sc2lib.model.transformer import Starcoder2
 
@@ -44,7 +44,6 @@ def generate(
     return [row.tokens for row in continue_prompts(model, prompts, max_new_tokens, **options)]
 
 
-# docs: start-generate
 def continue_prompts(
     model: Starcoder2,
     prompts: Sequence[Sequence[int]],
@@ -81,7 +80,6 @@ def continue_prompts(
         InputError: the weights give logits that are not finite.
         UnsupportedError: a model that is cut over processes, without `agree`.
     """
-    # docs: end-generate
     check_sampling(temperature, top_k, top_p)
     _check(model, prompts, max_new_tokens)
     if agree is None and any(hasattr(parameter, "device_mesh") for parameter in model.parameters()):
@@ -91,19 +89,12 @@ def continue_prompts(
     if not prompts or max_new_tokens == 0:
         return [Continuation([], "length", []) for _ in prompts]
     device = model.output_weight_VE.device
-    rows = len(prompts)
-    ends_S = torch.tensor(sorted(stop_tokens), device=device)
-    uniform_RN = uniform_numbers(seed, rows, max_new_tokens).to(device) if temperature > 0 else None
-    tokens_RN = torch.zeros(rows, max_new_tokens, dtype=torch.long, device=device)
-    logs_RN = torch.zeros(rows, max_new_tokens, device=device) if log_probabilities else None
-    counts, ended = [max_new_tokens] * rows, ["length"] * rows
-    written: list[list[int]] = [[] for _ in prompts]  # kept only for `stop`
-
+    uniform_RN = uniform_numbers(seed, len(prompts), max_new_tokens).to(device) if temperature > 0 else None
+    rows = _Rows(len(prompts), max_new_tokens, stop_tokens, stop, log_probabilities, device)
     with _no_gradients(agree is not None):
-        x_BE, cache = _read(model, prompts, max_new_tokens)
-        decoding = decoder(model, rows, max_new_tokens) if agree is None else PlainModel(model)
-    active_B = torch.arange(rows, device=device)
-    with _no_gradients(agree is not None), fitting_threads(model, rows):
+        x_BE, cache = _prefill(model, prompts, max_new_tokens)
+        decoding = packed_or_plain(model, len(prompts), max_new_tokens) if agree is None else PlainModel(model)
+    with _no_gradients(agree is not None), fitting_threads(model, len(prompts)):
         for step in range(max_new_tokens):
             logits_BV = decoding.logits(x_BE)
             if step == 0 and not logits_BV.isfinite().all():
@@ -111,34 +102,75 @@ def continue_prompts(
             if uniform_RN is None:
                 next_B = logits_BV.argmax(dim=1)
             else:
-                next_B = sample(logits_BV / temperature, uniform_RN[active_B, step], top_k, top_p)
+                next_B = sample(logits_BV / temperature, uniform_RN[rows.active_B, step], top_k, top_p)
             if agree is not None:
                 next_B = agree(next_B)
-            tokens_RN[active_B, step] = next_B
-            if logs_RN is not None:
-                logs_RN[active_B, step] = logits_BV.log_softmax(dim=1).gather(1, next_B[:, None])[:, 0]
-            done: dict[int, tuple[str, int]] = {}  # place in the batch: what ended it, tokens that stay
-            if len(ends_S) and (met_B := (next_B[:, None] == ends_S).any(dim=1)).any():
-                done = dict.fromkeys(met_B.nonzero()[:, 0].tolist(), ("stop token", step))
-            if stop is not None:
-                for place, (row, token) in enumerate(zip(active_B.tolist(), next_B.tolist(), strict=True)):
-                    written[row].append(token)
-                    if place not in done and stop(written[row]):
-                        done[place] = ("stop", step + 1)
-            if done:
-                places = active_B.tolist()
-                for place, (why, count) in done.items():
-                    counts[places[place]], ended[places[place]] = count, why
-                kept = torch.tensor([place for place in range(len(places)) if place not in done], device=device).long()
+            rows.write(step, next_B, logits_BV)
+            if ended := rows.ended(step, next_B):
+                kept = rows.drop(ended)
                 if not len(kept):
                     break
-                active_B, next_B = active_B[kept], next_B[kept]
+                next_B = next_B[kept]
                 cache.select(kept)
             if step < max_new_tokens - 1:
-                x_BE = decoding.read(next_B, cache)
-    tokens, logs = tokens_RN.tolist(), [[]] * rows if logs_RN is None else logs_RN.tolist()
-    results = zip(tokens, ended, logs, counts, strict=True)
-    return [Continuation(ids[:count], why, values[:count]) for ids, why, values, count in results]  # type: ignore[arg-type]
+                x_BE = decoding.hidden(next_B, cache)
+    return rows.continuations()
+
+
+class _Rows:
+    """What is written in each of all R rows, of which B go on: `active_B` are their numbers, by place in the batch."""
+
+    def __init__(
+        self,
+        count: int,
+        new: int,
+        stop_tokens: Collection[int],
+        stop: Callable[[list[int]], bool] | None,
+        log_probabilities: bool,
+        device: torch.device,
+    ) -> None:
+        self.stop_ids, self.stop = torch.tensor(sorted(stop_tokens), device=device), stop
+        self.active_B = torch.arange(count, device=device)
+        self.tokens_RN = torch.zeros(count, new, dtype=torch.long, device=device)
+        self.logs_RN = torch.zeros(count, new, device=device) if log_probabilities else None
+        self.counts: list[int] = [new] * count
+        self.endings: list[Ended] = ["length"] * count
+        self.written: list[list[int]] = [[] for _ in range(count)]  # kept only for `stop`
+
+    def write(self, step: int, next_B: Tensor, logits_BV: Tensor) -> None:
+        """Add a token to each row that goes on."""
+        self.tokens_RN[self.active_B, step] = next_B
+        if self.logs_RN is not None:
+            self.logs_RN[self.active_B, step] = logits_BV.log_softmax(dim=1).gather(1, next_B[:, None])[:, 0]
+
+    def ended(self, step: int, next_B: Tensor) -> dict[int, tuple[Ended, int]]:
+        """The places whose row ends with the token of this step: what ends it, and how many tokens stay."""
+        found: dict[int, tuple[Ended, int]] = {}
+        if len(self.stop_ids) and (met_B := (next_B[:, None] == self.stop_ids).any(dim=1)).any():
+            found = dict.fromkeys(met_B.nonzero()[:, 0].tolist(), ("stop token", step))
+        if self.stop is not None:
+            for place, (row, token) in enumerate(zip(self.active_B.tolist(), next_B.tolist(), strict=True)):
+                self.written[row].append(token)
+                if place not in found and self.stop(self.written[row]):
+                    found[place] = ("stop", step + 1)
+        return found
+
+    def drop(self, ended: Mapping[int, tuple[Ended, int]]) -> Tensor:
+        """Go on without the rows of these places; the places of the others."""
+        rows = self.active_B.tolist()
+        for place, (ending, count) in ended.items():
+            self.endings[rows[place]], self.counts[rows[place]] = ending, count
+        kept = [place for place in range(len(rows)) if place not in ended]
+        kept_B = torch.tensor(kept, dtype=torch.long, device=self.active_B.device)
+        self.active_B = self.active_B[kept_B]
+        return kept_B
+
+    def continuations(self) -> list[Continuation]:
+        """All rows, each up to its end."""
+        tokens = self.tokens_RN.tolist()
+        logs = [[]] * len(tokens) if self.logs_RN is None else self.logs_RN.tolist()
+        rows = zip(tokens, self.endings, logs, self.counts, strict=True)
+        return [Continuation(ids[:count], ending, values[:count]) for ids, ending, values, count in rows]
 
 
 @contextmanager
@@ -148,7 +180,7 @@ def _no_gradients(cut: bool) -> Iterator[None]:
         yield
 
 
-def _read(model: Starcoder2, prompts: Sequence[Sequence[int]], new: int) -> tuple[Tensor, KeyValueCache]:
+def _prefill(model: Starcoder2, prompts: Sequence[Sequence[int]], new: int) -> tuple[Tensor, KeyValueCache]:
     """Run the prompts into a cache; the hidden state at the end of each, x_BE."""
     device = model.output_weight_VE.device
     lengths = [len(prompt) for prompt in prompts]

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sc2lib.errors import InputError, Sc2Error
-from sc2lib.model.checkpoint import read_config
+from sc2lib.model.huggingface import read_config
 from sc2lib.tokenizer.encoding import Tokenizer
 from sc2lib.tokenizer.huggingface import TOKENIZER
 from sc2lib.tokenizer.training import pre_tokenizer
@@ -46,7 +46,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-# docs: start-convert
 def convert(llama_cpp: Path, model: Path, options: Sequence[str] = ()) -> None:
     """Run the converter in that source on the model, in this process.
 
@@ -70,7 +69,6 @@ def convert(llama_cpp: Path, model: Path, options: Sequence[str] = ()) -> None:
     text_model.get_vocab_base_pre = lambda *_: SPLITTING
     sys.argv = [CONVERTER, str(model), *options]
     converter.main()
-    # docs: end-convert
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ from sc2lib.model.generation import continue_prompts
 from sc2lib.model.stop_strings import StopStrings, Text, check_vocabulary
 from sc2lib.model.transformer import Starcoder2
 from sc2lib.tokenizer.encoding import Tokenizer
+from sc2lib.tokenizer.special_tokens import END_OF_TEXT, FILE_SEPARATOR, FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX
 
-PREFIX, SUFFIX, MIDDLE = "<fim_prefix>", "<fim_suffix>", "<fim_middle>"
-ENDS = ("<|endoftext|>", "<file_sep>")  # what follows the middle in training
+ENDS = (END_OF_TEXT, FILE_SEPARATOR)  # what follows the middle in training
 
 
 # docs: start-prompt
@@ -25,7 +25,7 @@ def infilling_prompt(tokenizer: Tokenizer, prefix: str, suffix: str, context: in
     share = max(room // 2, room - len(after))
     before = before[max(0, len(before) - share) :]
     after = after[: room - len(before)]
-    first, second, third = (tokenizer.token_id(name) for name in (PREFIX, SUFFIX, MIDDLE))
+    first, second, third = (tokenizer.token_id(name) for name in (FIM_PREFIX, FIM_SUFFIX, FIM_MIDDLE))
     return [first, *before, second, *after, third]
     # docs: end-prompt
 

@@ -36,7 +36,9 @@ def linear_cross_entropy(
     if x_NE.shape[0] * weight_VE.shape[0] <= chunk_elements:
         logits_NV = F.linear(x_NE, weight_VE).float()
         loss = F.cross_entropy(logits_NV, targets_N, ignore_index=ignore_index)
-        return loss + z_loss * logits_NV[targets_N != ignore_index].logsumexp(1).square().mean() if z_loss else loss
+        if z_loss:
+            loss = loss + z_loss * logits_NV[targets_N != ignore_index].logsumexp(1).square().mean()
+        return loss
     chunk = max(SMALLEST_CHUNK_TOKENS, chunk_elements // weight_VE.shape[0])
     loss = _ChunkedCrossEntropy.apply(x_NE, weight_VE, targets_N, ignore_index, z_loss, chunk)
     return loss
@@ -67,7 +69,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             if z_loss:
                 log_z = logits.logsumexp(dim=1, keepdim=True)
                 total += z_loss * log_z[:, 0].square().where(keep, 0).sum()
-            del logits  # as the next chunk's are made, nothing of this one may be left
+            del logits  # nothing of this chunk may be held while the next one's logits are made
             if not needs_x and not needs_weight:
                 continue
             # The gradient of the loss by the logits is softmax minus one-hot, 0 where a target is ignored.

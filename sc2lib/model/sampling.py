@@ -20,7 +20,6 @@ Seed = int | Sequence[int]
 COLDEST = 1e-6
 
 
-# docs: start-sample
 def sample(logits_BV: Tensor, uniform_B: Tensor, top_k: int | None = None, top_p: float = 1.0) -> Tensor:
     """Draw one token per row by inverting the cumulative distribution at `uniform_B`, numbers in [0, 1).
 
@@ -46,7 +45,6 @@ def _nucleus_edge(probability_BV: Tensor, top_p: float) -> Tensor:
     sorted_BV = _descending(probability_BV)
     before_BV = sorted_BV.cumsum(dim=1, dtype=torch.float64) - sorted_BV
     return sorted_BV.gather(1, (before_BV < top_p).sum(dim=1, keepdim=True) - 1)
-    # docs: end-sample
 
 
 def _descending(values_BV: Tensor) -> Tensor:

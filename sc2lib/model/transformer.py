@@ -12,13 +12,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sc2lib.errors import UnsupportedError
-from sc2lib.model import checkpoint
+from sc2lib.model import huggingface
 from sc2lib.model.attention import AttentionPlan, attend, attend_cached
 from sc2lib.model.cache import KeyValueCache
 from sc2lib.model.config import ModelConfig
 from sc2lib.model.loss import linear_cross_entropy
 
 Rotation = tuple[Tensor, Tensor]
+# A whole sequence is computed by a plan; one cached token by the slots it may see, [B, S].
+Plan = AttentionPlan | Tensor
 
 
 # docs: start-rope
@@ -58,9 +60,7 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(channels, kv, bias, device)
         self.o_proj = nn.Linear(channels, channels, bias, device)
 
-    def forward(
-        self, x_BTE: Tensor, rotation: Rotation, plan: "Plan", cache: KeyValueCache | None, layer: int
-    ) -> Tensor:
+    def forward(self, x_BTE: Tensor, rotation: Rotation, plan: Plan, cache: KeyValueCache | None, layer: int) -> Tensor:
         heads = (-1, self.head_size)
         q_BHTD = rotate(self.q_proj(x_BTE).unflatten(2, heads), rotation).transpose(1, 2)
         k_BKTD = rotate(self.k_proj(x_BTE).unflatten(2, heads), rotation).transpose(1, 2)
@@ -101,16 +101,10 @@ class Block(nn.Module):
         self.input_layernorm = nn.LayerNorm(config.hidden_size, config.norm_epsilon, device=device)
         self.post_attention_layernorm = nn.LayerNorm(config.hidden_size, config.norm_epsilon, device=device)
 
-    def forward(
-        self, x_BTE: Tensor, rotation: Rotation, plan: "Plan", cache: KeyValueCache | None, layer: int
-    ) -> Tensor:
+    def forward(self, x_BTE: Tensor, rotation: Rotation, plan: Plan, cache: KeyValueCache | None, layer: int) -> Tensor:
         x_BTE = x_BTE + self.self_attn(self.input_layernorm(x_BTE), rotation, plan, cache, layer)
         return x_BTE + self.mlp(self.post_attention_layernorm(x_BTE))
         # docs: end-block
-
-
-# A whole sequence is computed by a plan; one cached token by the slots it may see, [B, S].
-Plan = AttentionPlan | Tensor
 
 
 class Decoder(nn.Module):
@@ -195,7 +189,7 @@ class Starcoder2(nn.Module):
             plan = AttentionPlan.build(length, config.sliding_window, device, documents_BT=documents_BT, dtype=dtype)
             rotation = self._rotation(torch.arange(length, device=device)[None])
         else:
-            plan, rotation = self.new_token(cache)
+            plan, rotation = self.new_token_plan(cache)
         x_BTE = self.model(tokens_BT, rotation, plan, cache)
         if cache is not None:
             cache.end()
@@ -204,8 +198,8 @@ class Starcoder2(nn.Module):
     def _rotation(self, position_BT: Tensor) -> Rotation:
         return rope(position_BT, self.config.head_size, self.config.rope_theta)
 
-    def new_token(self, cache: KeyValueCache) -> tuple[Tensor, Rotation]:
-        """Of the token that `cache` has begun: the slots it may see, [B, S], and its rotation."""
+    def new_token_plan(self, cache: KeyValueCache) -> tuple[Tensor, Rotation]:
+        """The slots that the token which `cache` has begun may see, [B, S], and the token's rotation."""
         return cache.visible_BS(), cache.rotation(self._rotation)
 
     def forward(self, tokens_BT: Tensor, cache: KeyValueCache | None = None, lengths_B: Tensor | None = None) -> Tensor:
@@ -235,12 +229,18 @@ class Starcoder2(nn.Module):
         return linear_cross_entropy(x_NE, self.output_weight_VE, targets_BT.flatten(), ignore_index, z_loss)
         # docs: end-forward
 
-    def save_pretrained(self, folder: str | Path, max_shard_bytes: int = checkpoint.MAX_SHARD_BYTES) -> None:
+    def save_pretrained(self, folder: str | Path, max_shard_bytes: int = huggingface.MAX_SHARD_BYTES) -> None:
         """Write `config.json` and the weights in Hugging Face's layout into `folder`.
 
         More than `max_shard_bytes` of weights become several files with an index.
         """
-        checkpoint.save(self, self.config, Path(folder), max_shard_bytes)
+        huggingface.save(self, self.config, Path(folder), max_shard_bytes)
+
+    def reshaped(self, config: ModelConfig) -> "Starcoder2":
+        """The same weights, shared, under another context length, RoPE base or window: no parameter belongs to them."""
+        other = Starcoder2(config, device="meta")
+        other.load_state_dict(self.state_dict(), assign=True)
+        return other
 
     @classmethod
     def from_pretrained(
@@ -256,6 +256,6 @@ class Starcoder2(nn.Module):
         Raises:
             InputError: a file is missing or damaged, a tensor is missing, superfluous, named twice or of another shape.
         """
-        model = cls(checkpoint.read_config(Path(folder)), device="meta")
-        checkpoint.load(model, Path(folder), device, dtype)
+        model = cls(huggingface.read_config(Path(folder)), device="meta")
+        huggingface.load(model, Path(folder), device, dtype)
         return model

@@ -22,7 +22,7 @@ def main() -> int:
     path = parser.parse_args().config
     stopping.listen(signal.SIGUSR1)  # before the seconds that the imports take
     from sc2lib.training.config import TrainingConfig
-    from sc2lib.training.failures import FAILED
+    from sc2lib.training.launch import FAILED
     from sc2lib.training.run import train
 
     config = TrainingConfig.load(path)

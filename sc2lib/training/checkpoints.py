@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as lightning
-from lightning.pytorch import Callback
 
 from sc2lib.errors import InputError, ParameterError
 from sc2lib.files import clear_temporary, remove
 from sc2lib.training.lineage import Lineage
+from sc2lib.training.module import Pretraining
 from sc2lib.training.skips import Skips
 from sc2lib.training.state import StateWriter, remedy
+from sc2lib.training.steps import StepCallback
 
 KEPT = 2
 RUN = "run.json"  # the lineage of the checkpoint
@@ -125,20 +126,16 @@ def differences(before: Any, now: Any, name: str = "") -> list[str]:
     return found
 
 
-class SaveCheckpoint(Callback):
-    """Saves every `every` optimizer steps, when all rows of the step are written, and the last step's at once."""
+class SaveCheckpoint(StepCallback):
+    """Saves every `checkpoint_every_steps`, when all rows of the step are written, and the last step's at once."""
 
-    def __init__(self, checkpoints: Checkpoints, every: int, accumulation: int) -> None:
-        self.checkpoints, self.every, self.accumulation = checkpoints, every, accumulation
+    def __init__(self, checkpoints: Checkpoints) -> None:
+        self.checkpoints = checkpoints
 
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        if (batch_idx + 1) % self.accumulation:
-            return
+    def on_step_end(self, trainer: lightning.Trainer, module: Pretraining) -> None:
         self.checkpoints.finish_if_written(trainer)
         last = trainer.global_step == trainer.max_steps
-        if trainer.global_step % self.every == 0 or last:
+        if trainer.global_step % module.config.run.checkpoint_every_steps == 0 or last:
             for logger in trainer.loggers:
                 logger.save()
             self.checkpoints.save(trainer)

@@ -21,7 +21,7 @@ PRECISIONS = ("bf16-mixed", "32-true")
 ACCELERATORS = ("auto", "cpu", "cuda")
 TRAFFIC = ("defer_gradient_sync", "gather_bf16", "keep_gathered")  # what fsdp2 and fsdp2_tp send
 CONTENT = ("train", "validation", "tokenizer")  # files that decide the losses
-PLACES = (*CONTENT, "token_index", "documents")
+PLACES = (*CONTENT, "token_index", "documents")  # fields of DataConfig that are paths
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from sc2lib.model.config import ModelConfig
 from sc2lib.model.wavelengths import largest_angles
 from sc2lib.tokenizer.encoding import Tokenizer
 from sc2lib.training.needles import Probe, crosses_file
-from sc2lib.training.positions import in_words, paired_difference
+from sc2lib.training.positions import direction, paired_difference
 from sc2lib.training.retrieval import Gain
 from sc2lib.training.samples import PROMPTS
 
@@ -51,14 +51,14 @@ def with_error(mean: float, error: float) -> str:
 
 
 def difference_table(losses: Mapping[str, np.ndarray], reference: np.ndarray, first: int) -> Any:
-    """Paired difference of each entry's losses, [windows, T], from the reference behind position `first`."""
+    """Paired difference of each entry's losses, [windows, T], from the reference after position `first`."""
     found = {name: paired_difference(values[:, first:], reference[:, first:]) for name, values in losses.items()}
-    rows = [(name, with_error(mean, error), in_words(mean, error)) for name, (mean, error) in found.items()]
+    rows = [(name, with_error(mean, error), direction(mean, error)) for name, (mean, error) in found.items()]
     return figures.table(["configuration", f"difference after position {first:,}, nats", "the loss is"], rows, "lrl")
 
 
 def context_gain_table(losses: Mapping[str, np.ndarray], pieces: Mapping[str, np.ndarray], first: int) -> Any:
-    """Loss of each entry before and behind position `first`, and how much lower it is than in pieces."""
+    """Loss of each entry before and after position `first`, and how much lower it is than in pieces."""
     rows = []
     for name, found in losses.items():
         levels = (found.mean(), found[:, :first].mean(), found[:, first:].mean())
@@ -76,7 +76,7 @@ def context_gain_words(pieces: np.ndarray, losses: np.ndarray) -> str:
         "no clear difference": "What the longer context does **cannot be told from chance**",
     }
     gain, error = paired_difference(pieces, losses)
-    return f"{words[in_words(-gain, error)]}: {with_error(gain, error)} nats per token."
+    return f"{words[direction(-gain, error)]}: {with_error(gain, error)} nats per token."
 
 
 def long_samples(samples: pa.Table, lines: int = 5) -> str:

@@ -24,7 +24,7 @@ from sc2lib.tokenizer.encoding import Tokenizer
 from sc2lib.training.config import DataConfig
 from sc2lib.training.permutation import Permutation
 from sc2lib.training.skips import Skips
-from sc2lib.training.strategies import share
+from sc2lib.training.strategies import data_parallel_rank
 
 IGNORED = -100  # the target that no loss counts (PyTorch's convention)
 
@@ -93,10 +93,10 @@ def shifted(tokens: np.ndarray, padding: int | None = None) -> tuple[Tensor, Ten
 
 # docs: start-sampler
 class MicroBatches(Sampler[list[int]]):
-    """The sample numbers of each micro-batch of one process, from `first_step` on, without an end.
+    """The sample numbers of each micro-batch of one data-parallel rank, from `first_step` on, without an end.
 
     Step s takes samples s·G to (s+1)·G - 1 (G = `batch_size` sequences) of those that are not skipped, whatever the
-    number of processes; they are dealt out so that every process takes one micro-batch in turn.
+    number of ranks, `dp_size`; they are dealt out so that every rank takes one micro-batch in turn.
     """
 
     def __init__(
@@ -104,24 +104,24 @@ class MicroBatches(Sampler[list[int]]):
         batch_size: int,
         micro_batch_size: int,
         first_step: int = 0,
-        rank: int = 0,
-        world: int = 1,
+        dp_rank: int = 0,
+        dp_size: int = 1,
         skips: Skips | None = None,
     ) -> None:
         self.skips = skips or Skips()
-        self.parts = accumulation(batch_size, micro_batch_size, world)
-        self.batch_size, self.size = batch_size, micro_batch_size
-        self.first_step, self.rank, self.world = first_step, rank, world
+        self.accumulation_steps = accumulation_steps(batch_size, micro_batch_size, dp_size)
+        self.batch_size, self.micro_batch_size = batch_size, micro_batch_size
+        self.first_step, self.dp_rank, self.dp_size = first_step, dp_rank, dp_size
 
     def __iter__(self) -> Iterator[list[int]]:
         for step in itertools.count(self.first_step):
-            for part in range(self.parts):
-                start = step * self.batch_size + (part * self.world + self.rank) * self.size
-                yield [self.skips.sample(position) for position in range(start, start + self.size)]
+            for turn in range(self.accumulation_steps):
+                start = step * self.batch_size + (turn * self.dp_size + self.dp_rank) * self.micro_batch_size
+                yield [self.skips.sample(position) for position in range(start, start + self.micro_batch_size)]
 
 
 class TrainingData(lightning.LightningDataModule):
-    """Hands Lightning the batches from the step that comes next; it asks after it has restored a checkpoint."""
+    """The batches from the next step on; Lightning asks for them when it has restored a checkpoint."""
 
     def __init__(self, samples: TrainingSamples, config: DataConfig) -> None:
         super().__init__()
@@ -130,19 +130,19 @@ class TrainingData(lightning.LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         assert self.trainer is not None
         sizes = (self.config.batch_size, self.config.micro_batch_size)
-        batches = MicroBatches(*sizes, self.trainer.global_step, *share(self.trainer), self.config.skips)
+        batches = MicroBatches(*sizes, self.trainer.global_step, *data_parallel_rank(self.trainer), self.config.skips)
         return training_loader(self.samples, batches, self.config.loader_workers)
         # docs: end-sampler
 
 
-def accumulation(batch_size: int, micro_batch_size: int, world: int) -> int:
-    """Micro-batches per process and step. Raises ParameterError when the batch cannot be dealt out evenly."""
-    if batch_size % (micro_batch_size * world):
+def accumulation_steps(batch_size: int, micro_batch_size: int, dp_size: int) -> int:
+    """Micro-batches of each data-parallel rank in a step. Raises ParameterError for a batch that leaves a rest."""
+    if batch_size % (micro_batch_size * dp_size):
         raise ParameterError(
             f"a batch of {batch_size} sequences does not divide into micro-batches of {micro_batch_size} on "
-            f"{world} process(es); make batch_size a multiple of {micro_batch_size * world}"
+            f"{dp_size} process(es); make batch_size a multiple of {micro_batch_size * dp_size}"
         )
-    return batch_size // (micro_batch_size * world)
+    return batch_size // (micro_batch_size * dp_size)
 
 
 def training_loader(samples: TrainingSamples, batches: MicroBatches, workers: int = 0) -> DataLoader:

@@ -7,13 +7,21 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import NoReturn, Self
 
+import lightning.pytorch as lightning
+import torch
+
+from sc2lib.corpus.fim import FILE_SEPARATOR
 from sc2lib.errors import Sc2Error
 from sc2lib.files import write_text
-from sc2lib.training.provenance import Origin
+from sc2lib.training.data import MicroBatches
+from sc2lib.training.module import Pretraining
+from sc2lib.training.provenance import Origin, narrowed, origins
 from sc2lib.training.skips import Skips
+from sc2lib.training.strategies import data_parallel_rank
 
+DIVERGENCE = "divergence.json"  # the step that stopped a run, micro-batch by micro-batch
 NAMED = 12  # documents that a message names
 SHOWN = 3  # micro-batches that it names
 
@@ -117,3 +125,46 @@ class Divergence:
             f"second stage: long_skip_samples) to {self.remedy}, or to a wider range: {kept}. If a jump is no harm, "
             "raise loss_spike_nats; another learning_rate or warmup_steps begins a new run"
         )
+
+
+def stop_run(trainer: lightning.Trainer, module: Pretraining, what: str, checkpoint: Path | None) -> NoReturn:
+    """Write down the micro-batches since the last row in `divergence.json`, and raise DivergenceError.
+
+    Every process calls this. `what` is the verdict of `SpikeRule`, `checkpoint` the one from which a run can go on.
+    """
+    losses, text = _losses_by_rank(trainer, module), ""
+    if trainer.is_global_zero:
+        first_step = trainer.global_step - module.config.run.log_every_steps
+        path = Path(module.config.run.folder) / DIVERGENCE
+        batches = _traced(module, first_step, losses)
+        found = Divergence.of(what, trainer.global_step, batches, checkpoint, module.config.data.skips)
+        found.save(path)
+        text = found.message(path)
+    raise DivergenceError(trainer.strategy.broadcast(text))
+
+
+def _losses_by_rank(trainer: lightning.Trainer, module: Pretraining) -> list[list[float]]:
+    """Losses of the micro-batches since the last row, a list for each data-parallel rank; every process calls this."""
+    dp_rank, dp_size = data_parallel_rank(trainer)
+    own = torch.stack([loss.new_tensor(dp_rank) for loss in module.micro_losses[:1]] + module.micro_losses)
+    rows = trainer.strategy.all_gather(own).view(-1, len(own)).tolist()  # processes of one rank have equal ones
+    losses = {int(row[0]): row[1:] for row in rows}
+    return [losses[rank] for rank in range(dp_size)]
+
+
+def _traced(module: Pretraining, first_step: int, losses: list[list[float]]) -> list[MicroBatch]:
+    """These losses with the samples and documents behind them; they begin with `first_step`, counted from 0."""
+    data, samples = module.config.data, module.samples
+    sizes = (data.batch_size, data.micro_batch_size, first_step)
+    read = [
+        (tuple(numbers), loss)
+        for rank, own in enumerate(losses)
+        for numbers, loss in zip(MicroBatches(*sizes, rank, len(losses), data.skips), own, strict=False)
+    ]
+    windows = [[samples.window_of(number) for number in numbers] for numbers, _ in read]
+    tables = narrowed([k for each in windows for k in each], data.sequence_length, data.token_index, data.documents)
+    inside = (*tables, samples.windows.tokens, module.tokenizer.token_id(FILE_SEPARATOR))
+    return [
+        MicroBatch(numbers, loss, tuple(origins(each, data.sequence_length, *inside)))
+        for (numbers, loss), each in zip(read, windows, strict=True)
+    ]

@@ -11,7 +11,6 @@ BLOCK = 1 << 16  # bytes
 BLOCKS = 256
 
 
-# docs: start-fingerprint
 def fingerprint(path: Path) -> str:
     """SHA-256 of the size of a file, of blocks spread over it, and of its hash in the manifest of its stage, if any.
 
@@ -32,7 +31,6 @@ def fingerprint(path: Path) -> str:
     except OSError as error:
         raise InputError(f"cannot read {path} ({error.strerror}); make it, or correct its path") from error
     return digest.hexdigest()
-    # docs: end-fingerprint
 
 
 def model_fingerprint(folder: Path) -> str:

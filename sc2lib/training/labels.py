@@ -23,7 +23,6 @@ def source_labels(index: pa.Table, split: str = "validation") -> np.ndarray:
     return np.repeat([row["source"] for row in rows], [row["end"] - row["start"] for row in rows])
 
 
-# docs: start-language-labels
 def language_labels(
     tokens: np.ndarray, index: pa.Table, documents: pa.Table, tokenizer: Tokenizer, split: str = "validation"
 ) -> np.ndarray:
@@ -53,7 +52,6 @@ def language_labels(
         labels += languages[: len(starts) - 1]
         lengths += np.diff(starts).tolist()
     return np.repeat(labels, lengths)
-    # docs: end-language-labels
 
 
 def held_out_labels(

@@ -33,11 +33,11 @@ class Lineage:
 
     @classmethod
     def now(cls, decisive: Mapping[str, Any], skip_samples: str | None = None) -> Self:
-        """That of a run which begins with the code as it is, with values as JSON knows them."""
+        """The lineage of a run that begins now, by the code as it is; values are those that JSON can hold."""
         return cls(json.loads(json.dumps(decisive)), (training_code(),), skip_samples)
 
     def after(self, before: Self) -> Self:
-        """That of a run which goes on from a checkpoint made by `before`."""
+        """The lineage of this run when it goes on from a checkpoint that has the lineage `before`."""
         code = before.code if before.code[-1:] == self.code else before.code + self.code
         return replace(self, code=code)
 

@@ -10,7 +10,8 @@ from sc2lib.training.callbacks import Report
 from sc2lib.training.config import TrainingConfig
 from sc2lib.training.metrics import read_metrics
 from sc2lib.training.pictures import loss_curve
-from sc2lib.training.run import TrainingRun, run
+from sc2lib.training.run import run
+from sc2lib.training.run_folder import TrainingRun
 from sc2lib.workflow.stage import Stage
 
 DRAWINGS = 20  # of a whole run; one takes a tenth of a second

@@ -56,7 +56,6 @@ def accelerator() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-# docs: start-peak
 def matmul_flops(
     device: torch.device | str = "cpu", dtype: torch.dtype = torch.bfloat16, seconds: float = 0.5
 ) -> float:
@@ -77,7 +76,6 @@ def matmul_flops(
             torch.cuda.synchronize(device)
         best = min(best, (time.perf_counter() - start) / 4)
     return 2 * size**3 / best
-    # docs: end-peak
 
 
 def memory_bytes(device: torch.device | str = "cpu") -> int:

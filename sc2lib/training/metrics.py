@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -92,6 +93,11 @@ def read_metrics(path: Path) -> pa.Table:
         for k, field in enumerate(METRICS)
     }
     return pa.table(columns, schema=METRICS)
+
+
+def rows_of(metrics: pa.Table, split: str) -> pa.Table:
+    """The rows of a METRICS table that belong to one split."""
+    return metrics.filter(pc.equal(metrics["split"], split))
 
 
 def write_metrics(path: Path, source: Path) -> None:

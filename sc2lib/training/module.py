@@ -15,7 +15,6 @@ from sc2lib.training.config import TrainingConfig
 from sc2lib.training.data import IGNORED, TokenWindows, TrainingSamples
 from sc2lib.training.optimizer import adamw
 from sc2lib.training.parallel import clip_gradients, parallelise, scatter
-from sc2lib.training.positions import reshaped
 from sc2lib.training.recomputation import recompute_blocks
 
 
@@ -38,7 +37,7 @@ def initial_model(config: TrainingConfig) -> Starcoder2:
             f"{config.initial_model} differs from the model to be trained in {', '.join(different)}; only "
             f"{', '.join(sorted(shape))} may change between stages"
         )
-    return reshaped(trained, config.model)
+    return trained.reshaped(config.model)
 
 
 class Pretraining(lightning.LightningModule):
@@ -56,7 +55,7 @@ class Pretraining(lightning.LightningModule):
         windows = TokenWindows(config.data.train, config.data.sequence_length)
         self.samples = TrainingSamples(windows, tokenizer, config.data.fim, config.data.seed)
         self.tokenizer = tokenizer
-        self.border = tokenizer.end_of_text if config.data.document_mask else None  # no token sees across it
+        self.document_end = tokenizer.end_of_text if config.data.document_mask else None  # no token sees across it
         self.model = Starcoder2(config.model, device="meta") if config.run.sharded else initial_model(config)
         if config.run.activation_checkpointing:
             recompute_blocks(self.model)
@@ -78,7 +77,7 @@ class Pretraining(lightning.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Loss of one micro-batch, weighted so that a step does not depend on how it is cut into micro-batches."""
         tokens_BT, targets_BT = batch
-        documents_BT = None if self.border is None else documents_of(tokens_BT, self.border)
+        documents_BT = None if self.document_end is None else documents_of(tokens_BT, self.document_end)
         loss = self.model.loss(tokens_BT, targets_BT, IGNORED, documents_BT, self.config.optimizer.z_loss)
         count = (targets_BT != IGNORED).sum()
         self.loss_sum += loss.detach().double() * count

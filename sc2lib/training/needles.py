@@ -100,7 +100,6 @@ def crosses_file(probe: Probe, tokenizer: Tokenizer) -> bool:
     return bool((probe.context[probe.needle :] == tokenizer.token_id(FILE_SEPARATOR)).any())
 
 
-# docs: start-names
 def names_of(
     document: str, tokens: np.ndarray, tokenizer: Tokenizer, lengths: np.ndarray, longest: int
 ) -> Iterator[Probe]:
@@ -125,7 +124,6 @@ def names_of(
         fits = due - needle >= SHORTEST and second[1] - begin <= longest
         if fits and not hidden and np.array_equal(answer, tokens[due : second[1]]):
             yield Probe(document, tokens[begin:due], needle - begin, answer, answer[:0])
-            # docs: end-names
 
 
 def with_other_answers(probes: Sequence[Probe]) -> list[Probe]:
@@ -142,7 +140,6 @@ def with_other_answers(probes: Sequence[Probe]) -> list[Probe]:
     return found
 
 
-# docs: start-planted
 def planted(
     tokens: np.ndarray,
     index: pa.Table,
@@ -179,11 +176,10 @@ def planted(
             context = np.concatenate([before, head, digits[value], tail, after, head])
             probes.append(Probe(row["document_id"], context, len(before) + len(head), digits[value], digits[other]))
     return probes
-    # docs: end-planted
 
 
 def line_break(breaks: np.ndarray, first: int, last: int) -> int:
-    """The place from `first` to `last` nearest to their middle behind a token with a line break; or the middle."""
+    """The place from `first` to `last` nearest to their middle that comes after a line break; or the middle."""
     middle = (first + last) // 2
     places = np.flatnonzero(breaks[max(0, first - 1) : last]) + max(1, first)
     return int(places[np.abs(places - middle).argmin()]) if len(places) else middle

@@ -50,7 +50,6 @@ def tensor_plan() -> dict[str, ParallelStyle]:
     # docs: end-tensor-plan
 
 
-# docs: start-parallelise
 def parallelise(model: Starcoder2, mesh: DeviceMesh, gather_bf16: bool = False) -> None:
     """Cut `model`, whose parameters may still be on the meta device, over the two sides of `mesh`.
 
@@ -75,7 +74,6 @@ def parallelise(model: Starcoder2, mesh: DeviceMesh, gather_bf16: bool = False) 
             fully_shard(parts, mesh=data, mp_policy=matrices)
         fully_shard(model, mesh=data, reshard_after_forward=False)
         register_fsdp_forward_method(model, "hidden")
-        # docs: end-parallelise
 
 
 def deferred_gradient_sync(model: nn.Module) -> AbstractContextManager[None]:
@@ -99,7 +97,7 @@ def kept_after_backward(model: nn.Module) -> AbstractContextManager[None]:
 
 @contextmanager
 def _off(switch: Callable[..., None], modules: Sequence[FSDPModule]) -> Iterator[None]:
-    """A switch of FSDP2 is off in each of these modules, and on again behind."""
+    """Turn a switch of FSDP2 off in each of these modules, and on again at the end."""
     for module in modules:
         switch(module, False, recurse=False)
     try:

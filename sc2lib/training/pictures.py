@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from sc2lib import figures
 from sc2lib.training.config import TrainingConfig
+from sc2lib.training.metrics import rows_of
 from sc2lib.training.positions import binned
 from sc2lib.training.retrieval import Gain
 from sc2lib.training.validation import LabelledLoss
@@ -25,14 +25,9 @@ def running_mean(values: np.ndarray, width: int) -> np.ndarray:
     return means
 
 
-def split(metrics: pa.Table, name: str) -> pa.Table:
-    """The rows of one split of a METRICS table."""
-    return metrics.filter(pc.equal(metrics["split"], name))
-
-
 def loss_curve(metrics: pa.Table, lines: Mapping[str, float]) -> Figure:
     """Training and validation loss against tokens, with named horizontal lines to compare."""
-    train, held_out = split(metrics, "train"), split(metrics, "validation")
+    train, held_out = rows_of(metrics, "train"), rows_of(metrics, "validation")
     x, y = train["tokens"].to_numpy(), train["loss"].to_numpy()
     fig, ax = figures.new(aspect=0.55)
     ax.plot(x, y, color=figures.BLUE, alpha=0.3, linewidth=0.8)
@@ -78,7 +73,7 @@ def label_curves(metrics: pa.Table, count: int = 6) -> Figure:
     """
     fig, axes = figures.new(aspect=0.9, columns=2, sharey=True)
     for ax, kind in zip(axes, ("language", "source"), strict=True):
-        rows = split(metrics, kind).to_pylist()
+        rows = rows_of(metrics, kind).to_pylist()
         sizes = {row["label"]: row["targets"] for row in rows if row["bits_per_byte"] is not None}
         for name in sorted(sizes, key=lambda name: (-sizes[name], name))[:count]:
             own = [row for row in rows if row["label"] == name]
@@ -94,7 +89,7 @@ def label_curves(metrics: pa.Table, count: int = 6) -> Figure:
 
 def gradient_curve(metrics: pa.Table, clip: float) -> Figure:
     """Norm of the gradient before clipping against tokens."""
-    train = split(metrics, "train")
+    train = rows_of(metrics, "train")
     fig, ax = figures.new(aspect=0.35)
     ax.semilogy(train["tokens"].to_numpy(), train["grad_norm"].to_numpy(), linewidth=0.9)
     ax.axhline(clip, color=figures.GREY, linestyle=":")

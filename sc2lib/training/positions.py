@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from sc2lib.model.config import ModelConfig
 from sc2lib.model.transformer import Starcoder2
 from sc2lib.training.machine import accelerator, settings
 from sc2lib.training.validation import ValidationWindows, autocast, window_losses
@@ -26,13 +25,6 @@ LOSS_BY_POSITION = pa.schema(
         ("windows", pa.int32()),
     ]
 )
-
-
-def reshaped(model: Starcoder2, config: ModelConfig) -> Starcoder2:
-    """The same weights, shared, under another context length, RoPE base or window."""
-    other = Starcoder2(config, device="meta")
-    other.load_state_dict(model.state_dict(), assign=True)
-    return other
 
 
 @contextmanager
@@ -101,7 +93,7 @@ def paired_difference(losses: np.ndarray, reference: np.ndarray) -> tuple[float,
     return float(differences.mean()), float(standard_error(differences))
 
 
-def in_words(difference: float, error: float) -> str:
+def direction(difference: float, error: float) -> str:
     """What a paired difference of losses says, at two standard errors: lower, higher or no clear difference."""
     if math.isnan(error) or abs(difference) <= 2 * error:
         return "no clear difference"

@@ -59,7 +59,6 @@ def judged(logits_nV: Tensor, answer_n: Tensor) -> Answered:
     return Answered(float(picked_n.double().mean()), bool((logits_nV.argmax(1) == answer_n).all()))
 
 
-# docs: start-reader
 def reader(model: Starcoder2, threads: int, precision: str) -> Reader:
     """Only the positions of the answers are turned into logits: a long context is cheap. On the GPU if there is one.
 
@@ -86,7 +85,6 @@ def reader(model: Starcoder2, threads: int, precision: str) -> Reader:
         return [found[k] for k in range(len(rows))]
 
     return read
-    # docs: end-reader
 
 
 def batches(lengths: Sequence[int], limit: int = BATCH) -> list[list[int]]:

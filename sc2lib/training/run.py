@@ -1,142 +1,40 @@
-"""A training run: in this process on one device, or as processes of its own on several.
+"""A training run: in this process on one device, or as processes of its own on several (`sc2lib.training.launch`)."""
 
-A notebook's kernel counts as interactive for Lightning, which then refuses more than one device; so does good
-sense, because a kernel that owns a process group cannot be restarted. `run` therefore starts ``torchrun`` on
-``python -m sc2lib.training`` and follows the metrics. In the script of a Slurm job it starts ``srun`` instead.
-"""
-
-import ctypes
 import fcntl
 import logging
 import os
-import shutil
-import signal
-import subprocess
-import sys
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import lightning.pytorch as lightning
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 from lightning.pytorch.plugins.environments import ClusterEnvironment, LightningEnvironment, SLURMEnvironment
 
-from sc2lib.errors import ParameterError, RunDirectoryError, Sc2Error, StoppedError, UnsupportedError
+from sc2lib.errors import ParameterError, RunDirectoryError
 from sc2lib.files import atomic
-from sc2lib.tokenizer.huggingface import export
 from sc2lib.training import machine
-from sc2lib.training.callbacks import EndOfStep, Record, Report, Speed, Validate, progress_label
+from sc2lib.training.callbacks import EndOfStep, Record, Report, Speed, Validate
 from sc2lib.training.checkpoints import Checkpoints, SaveCheckpoint
-from sc2lib.training.config import RunConfig, TrainingConfig
-from sc2lib.training.data import TrainingData, accumulation
-from sc2lib.training.failures import FAILED, reason
+from sc2lib.training.config import TrainingConfig
+from sc2lib.training.data import TrainingData, accumulation_steps
+from sc2lib.training.launch import launch
 from sc2lib.training.lineage import Lineage, set_aside
-from sc2lib.training.metrics import MetricsFile, read_metrics, write_metrics
+from sc2lib.training.metrics import MetricsFile
 from sc2lib.training.module import Pretraining
 from sc2lib.training.parallel import gather
-from sc2lib.training.samples import SamplesFile, Write
+from sc2lib.training.run_folder import TrainingRun
+from sc2lib.training.samples import SamplesFile, WriteSamples
 from sc2lib.training.state import StateWriter
-from sc2lib.training.stopping import MARK, Stop
+from sc2lib.training.stopping import Stop
 from sc2lib.training.strategies import strategy
 from sc2lib.training.validation import ValidationWindows
 from sc2lib.workflow import slurm
 from sc2lib.workflow.measure import usable_cores
 
 PATIENCE_SECONDS = 60
-SAMPLES_FILE = "samples.jsonl"
-FINISHED = "finished"  # the lineage of the model that lies beside it
-
-
-class TrainingError(Sc2Error):
-    """The processes of a training run ended with an error."""
-
-
-@dataclass(frozen=True)
-class TrainingRun:
-    """A finished run: its files and what they say."""
-
-    config: TrainingConfig
-
-    @property
-    def folder(self) -> Path:
-        """Where the run's files lie."""
-        return Path(self.config.run.folder)
-
-    @property
-    def model(self) -> Path:
-        """Folder of the trained weights in Hugging Face's layout."""
-        return self.folder / "model"
-
-    @property
-    def metrics_file(self) -> Path:
-        """The CSV file behind `metrics`."""
-        return self.folder / "metrics.csv"
-
-    @property
-    def code(self) -> tuple[str, ...]:
-        """The versions of the training code that made the model, in turn (`sc2lib.training.lineage`)."""
-        return Lineage.load(self.folder / FINISHED).code
-
-    def export(self, path: Path) -> None:
-        """Copy the weights and the tokenizer into a folder that transformers and the later stages read."""
-        shutil.copytree(self.model, path)
-        export(Path(self.config.data.tokenizer), path, self.config.model.max_position_embeddings)
-
-    def export_metrics(self, path: Path) -> None:
-        """Write the METRICS table as Parquet."""
-        write_metrics(path, self.metrics_file)
-
-    def metrics(self) -> pa.Table:
-        """The METRICS table."""
-        return read_metrics(self.metrics_file)
-
-    def samples(self) -> pa.Table:
-        """The SAMPLES table: what the model wrote at every validation."""
-        return SamplesFile(self.folder / SAMPLES_FILE).table()
-
-    def speed(self) -> dict[str, float]:
-        """Throughput of the run on this machine; nothing here belongs into a hashed output.
-
-        Keys: tokens_per_second, seconds_per_step (median), data_share (wait for batches over all time), seconds.
-        """
-        rows = np.genfromtxt(self.folder / "speed.csv", delimiter=",", names=True, ndmin=1)
-        seconds = float(np.median(rows["seconds"] + rows["data_seconds"]))
-        total = float((rows["seconds"] + rows["data_seconds"]).sum())
-        return {
-            "tokens_per_second": self.config.data.tokens_per_step / seconds,
-            "seconds_per_step": seconds,
-            "data_share": float(rows["data_seconds"].sum() / total),
-            "seconds": total,
-        }
-
-    def steps(self, peak_flops: float) -> pa.Table:
-        """What each step cost on this machine, whose devices together do `peak_flops` FLOP/s; never a hashed output.
-
-        Columns: step, tokens, epoch, tokens_per_second, mfu_causal and mfu_dense (0 to 1, see `machine.utilisation`),
-        memory_bytes of the first process (0: unknown). A step that was repeated after a kill has its last row only.
-        """
-        data = self.config.data
-        rows = np.genfromtxt(self.folder / "speed.csv", delimiter=",", names=True, ndmin=1)
-        rows = rows[len(rows) - 1 - np.unique(rows["step"][::-1], return_index=True)[1]]
-        memory = rows["memory_bytes"] if "memory_bytes" in (rows.dtype.names or ()) else np.zeros(len(rows))
-        rate = data.tokens_per_step / (rows["seconds"] + rows["data_seconds"])
-        windows = (Path(data.train).stat().st_size // 2 - 1) // data.sequence_length
-        one = machine.utilisation(self.config.model, data.sequence_length, 1.0, peak_flops)
-        columns = {
-            "step": rows["step"].astype(np.int64),
-            "tokens": rows["step"].astype(np.int64) * data.tokens_per_step,
-            "epoch": rows["step"] * data.batch_size / windows,
-            "tokens_per_second": rate,
-            **{f"mfu_{name}": rate * share for name, share in one.items()},
-            "memory_bytes": memory.astype(np.int64),
-        }
-        return pa.table(columns)
 
 
 def run(config: TrainingConfig, report: Report | None = None) -> TrainingRun:
@@ -148,24 +46,23 @@ def run(config: TrainingConfig, report: Report | None = None) -> TrainingRun:
     """
     result = TrainingRun(config)
     lineage = Lineage.now(config.decisive(), config.data.skip_samples)
-    finished = Lineage.load(result.folder / FINISHED) if (result.folder / FINISHED).exists() else None
+    finished = Lineage.load(result.finished) if result.finished.exists() else None
     if finished and finished.decisive == lineage.decisive:
         if finished.code[-1:] == lineage.code and finished.skip_samples == lineage.skip_samples:
             return result
         set_aside(result.folder)
     result.folder.mkdir(parents=True, exist_ok=True)
-    config.save(result.folder / "training.json")
+    config.save(result.configuration_file)
     if config.run.world == 1:
         train(config, report)
     else:
-        _launch(config, report)
+        launch(config, report)
     return result
 
 
-# docs: start-train
 def train(config: TrainingConfig, report: Report | None = None) -> None:
     """Train in this process, which is the only one or one rank of several, and write the model at the end."""
-    folder = Path(config.run.folder)
+    files = TrainingRun(config)
     started = int(os.environ.get("WORLD_SIZE", config.run.world))
     if started != config.run.world:
         raise ParameterError(
@@ -175,14 +72,13 @@ def train(config: TrainingConfig, report: Report | None = None) -> None:
     cuda = _device(config) == "cuda"
     threads = config.run.threads or max(1, usable_cores() // config.run.devices)
     machine.keep_freed_memory()
-    with machine.settings(threads, deterministic=not cuda), _quiet(), _alone(folder):
+    with machine.settings(threads, deterministic=not cuda), _quiet(), _alone(files.folder):
         module = Pretraining(config)
         writer = StateWriter(config.run.asynchronous_checkpoints)
         lineage = Lineage.now(config.decisive(), config.data.skip_samples)
-        checkpoints = Checkpoints(folder / "checkpoints", lineage, writer)
-        trainer = _trainer(module, checkpoints, report, cuda)
-        stop = Stop(checkpoints, folder, trainer.accumulate_grad_batches, config.run.log_every_steps)
-        trainer.callbacks.append(stop)  # type: ignore[attr-defined]
+        checkpoints = Checkpoints(files.checkpoints, lineage, writer)
+        stop = Stop(checkpoints)
+        trainer = _trainer(module, checkpoints, stop, report, cuda)
         if trainer.is_global_zero:
             checkpoints.clear()
         last = checkpoints.newest()
@@ -194,25 +90,10 @@ def train(config: TrainingConfig, report: Report | None = None) -> None:
         whole = gather(module.model)
         if trainer.is_global_zero:
             assert whole is not None
-            with atomic(folder / "model") as temporary:
+            with atomic(files.model) as temporary:
                 whole.save_pretrained(temporary)
-            checkpoints.lineage.save(folder / FINISHED)
+            checkpoints.lineage.save(files.finished)
         trainer.strategy.barrier("finished")
-        # docs: end-train
-
-
-def command(config_path: Path, run: RunConfig) -> list[str]:
-    """The command line that starts one process per device: of all nodes of a Slurm job, else of this machine."""
-    module = ["-m", "sc2lib.training", str(config_path)]
-    if slurm.in_job_script():
-        return [*slurm.srun(run.nodes, run.devices), sys.executable, *module]
-    if run.nodes > 1:
-        raise UnsupportedError(
-            f"nodes={run.nodes}: only Slurm starts processes on other machines here; submit the run with sc2 submit "
-            f"--nodes {run.nodes}, or start torchrun --nnodes={run.nodes} {' '.join(module)} on each of them"
-        )
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={run.devices}"]
-    return [*launcher, *module]
 
 
 def _environment(config: TrainingConfig) -> ClusterEnvironment | None:
@@ -222,16 +103,25 @@ def _environment(config: TrainingConfig) -> ClusterEnvironment | None:
     return LightningEnvironment() if config.run.world == 1 else None
 
 
-def _trainer(module: Pretraining, checkpoints: Checkpoints, report: Report | None, cuda: bool) -> lightning.Trainer:
+def _trainer(
+    module: Pretraining, checkpoints: Checkpoints, stop: Stop, report: Report | None, cuda: bool
+) -> lightning.Trainer:
+    """Lightning's trainer, whose callbacks act in this order: a checkpoint comes after all rows of its step."""
     config = module.config
-    folder, data = Path(config.run.folder), config.data
-    parts = accumulation(data.batch_size, data.micro_batch_size, config.run.data_parallel_size)
-    metrics = MetricsFile(folder / "metrics.csv")
-    windows = ValidationWindows(data.validation, data.sequence_length, data.validation_windows, module.border)
-    speed = Speed(folder / "speed.csv", parts)
-    save = SaveCheckpoint(checkpoints, config.run.checkpoint_every_steps, parts)
-    record, validate = Record(metrics, parts, checkpoints.settled), Validate(windows, metrics, parts)
-    write = Write(SamplesFile(folder / SAMPLES_FILE), parts)
+    files, data = TrainingRun(config), config.data
+    accumulation = accumulation_steps(data.batch_size, data.micro_batch_size, config.run.data_parallel_size)
+    metrics = MetricsFile(files.metrics_file)
+    windows = ValidationWindows(data.validation, data.sequence_length, data.validation_windows, module.document_end)
+    speed, record = Speed(files.speed_file), Record(metrics, checkpoints.settled)
+    callbacks = [
+        speed,
+        record,
+        Validate(windows, metrics),
+        WriteSamples(SamplesFile(files.samples_file)),
+        SaveCheckpoint(checkpoints),
+        EndOfStep(speed, record, report),
+        stop,
+    ]
     return lightning.Trainer(
         accelerator="cuda" if cuda else "cpu",
         devices=config.run.devices,
@@ -240,12 +130,12 @@ def _trainer(module: Pretraining, checkpoints: Checkpoints, report: Report | Non
         precision=config.run.precision,  # type: ignore[arg-type]
         max_steps=config.optimizer.steps,
         max_epochs=-1,
-        accumulate_grad_batches=parts,
+        accumulate_grad_batches=accumulation,
         gradient_clip_val=config.optimizer.gradient_clip,
         logger=metrics,
         plugins=_environment(config),
-        callbacks=[speed, record, validate, write, save, EndOfStep(speed, record, report, parts)],
-        default_root_dir=folder,
+        callbacks=callbacks,
+        default_root_dir=files.folder,
         deterministic=None,
         use_distributed_sampler=False,
         limit_val_batches=0,
@@ -267,42 +157,6 @@ def _device(config: TrainingConfig) -> str:
             "most that many, or accelerator cpu"
         )
     return kind
-
-
-def _launch(config: TrainingConfig, report: Report | None) -> None:
-    """Start the ranks, follow the metrics they write, and stop them when this process stops."""
-    folder = Path(config.run.folder)
-    log = folder / "processes.log"
-    for name in (MARK, FAILED):
-        (folder / name).unlink(missing_ok=True)
-    environment = os.environ | {"OMP_NUM_THREADS": str(config.run.threads or 1)}
-    if slurm.in_job_script() and "MASTER_ADDR" not in environment:
-        environment["MASTER_ADDR"] = slurm.first_address()
-    with log.open("w", encoding="utf-8") as output:
-        process = subprocess.Popen(
-            command(folder / "training.json", config.run),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env=environment,
-            preexec_fn=_die_with_parent,
-        )
-        try:
-            while process.poll() is None:
-                time.sleep(0.5)
-                rows = read_metrics(folder / "metrics.csv")
-                rows = rows.filter(pc.equal(rows["split"], "train"))
-                if report and rows.num_rows:
-                    step, loss = rows["step"][-1].as_py(), rows["loss"][-1].as_py()
-                    report(progress_label(loss), step, config.optimizer.steps)
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                process.wait()
-    if process.returncode and (folder / MARK).exists():
-        raise StoppedError((folder / MARK).read_text(encoding="utf-8"))
-    if process.returncode:
-        raise TrainingError(f"training on {config.run.world} processes failed: {reason(folder, log)}")
 
 
 @contextmanager
@@ -343,9 +197,3 @@ def _alone(folder: Path) -> Iterator[None]:
                     raise RunDirectoryError(f"another process is training in {folder}; stop it first") from error
                 time.sleep(1)
         yield
-
-
-def _die_with_parent() -> None:
-    """Ask Linux to end this child when its parent dies, even by SIGKILL."""
-    if sys.platform.startswith("linux"):
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)

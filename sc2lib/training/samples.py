@@ -13,7 +13,6 @@ import lightning.pytorch as lightning
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-from lightning.pytorch import Callback
 from torch import Tensor
 
 from sc2lib.corpus.fim import FILE_SEPARATOR
@@ -24,11 +23,11 @@ from sc2lib.model.infilling import infilling_prompt
 from sc2lib.model.transformer import Starcoder2
 from sc2lib.tokenizer.encoding import Tokenizer
 from sc2lib.tokenizer.token_files import read_tokens
-from sc2lib.training.callbacks import progress_of, validates
 from sc2lib.training.config import DataConfig, TrainingConfig
 from sc2lib.training.labels import split_of
 from sc2lib.training.module import Pretraining
 from sc2lib.training.parallel import agreed
+from sc2lib.training.steps import StepCallback, progress_of, validates
 
 # `text` continues `before`, or stands between `before` and `after` where the latter is given.
 SAMPLES = pa.schema(
@@ -148,7 +147,7 @@ class SamplesFile:
         return [json.loads(line) for line in self.path.read_text(encoding="utf-8").split("\n")[:-1]]
 
 
-class Write(Callback):
+class WriteSamples(StepCallback):
     """Lets the model write at every validation, before the checkpoint of the step.
 
     A model that lies whole on the first process writes there, and the others wait. One that is cut over processes is
@@ -161,8 +160,8 @@ class Write(Callback):
     token, 0.3 s over links of 50 GB/s, and 12 s for 40 tokens; a long prompt, written by itself, costs the same again.
     """
 
-    def __init__(self, file: SamplesFile, accumulation: int) -> None:
-        self.file, self.accumulation = file, accumulation
+    def __init__(self, file: SamplesFile) -> None:
+        self.file = file
         self.prompts: list[tuple[Prompt, ...]] = []
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -173,24 +172,21 @@ class Write(Callback):
         if trainer.global_step == 0:
             self._write(trainer, pl_module)
 
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        if not (batch_idx + 1) % self.accumulation and validates(trainer, pl_module):
-            self._write(trainer, pl_module)
+    def on_step_end(self, trainer: lightning.Trainer, module: Pretraining) -> None:
+        if validates(trainer, module):
+            self._write(trainer, module)
 
-    def _write(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        assert isinstance(pl_module, Pretraining)
-        config = pl_module.config
+    def _write(self, trainer: lightning.Trainer, module: Pretraining) -> None:
+        config = module.config
         cut = config.run.sharded
         if not self.prompts or not (cut or trainer.is_global_zero):
             return
-        arguments = (pl_module.model, pl_module.tokenizer, config.run.sample_tokens, config.data.seed)
+        arguments = (module.model, module.tokenizer, config.run.sample_tokens, config.data.seed)
         agree = agreed if cut else None
         # Matrices that come in bf16 want their inputs cast, as in training; others write in fp32.
         with trainer.precision_plugin.forward_context() if config.run.gather_bf16 else nullcontext():
             texts = [written(*arguments, prompts, agree) for prompts in self.prompts]
         if trainer.is_global_zero:
-            now = {"step": trainer.global_step, "tokens": progress_of(pl_module, trainer.global_step)["tokens"]}
+            now = {"step": trainer.global_step, "tokens": progress_of(module, trainer.global_step)["tokens"]}
             answers = zip(itertools.chain(*self.prompts), itertools.chain(*texts), strict=True)
             self.file.append([now | {"before": one.before, "after": one.after, "text": text} for one, text in answers])

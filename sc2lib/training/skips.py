@@ -6,12 +6,11 @@ from typing import Self
 from sc2lib.errors import ParameterError
 
 
-# docs: start-skips
 @dataclass(frozen=True)
 class Skips:
     """Ranges of samples that are never read, (first, last) each, sorted and apart.
 
-    A run reads what is left in the same order: what is skipped moves all behind it forward.
+    A run reads what is left in the same order: what comes after a gap moves forward into it.
     PaLM went on from a checkpoint before a spike without the 200 to 500 batches around it, and the spike did not come
     back (Chowdhery et al. 2022, section 5.1).
     """
@@ -39,7 +38,6 @@ class Skips:
                 break
             position += last - first + 1
         return position
-        # docs: end-skips
 
     def and_from(self, first: int, last: int) -> Self:
         """These and one range more."""

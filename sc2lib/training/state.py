@@ -27,7 +27,6 @@ FORMAT = 1
 REST = "rest"
 
 
-# docs: start-write-state
 class StateWriter:
     """Writes one state at a time; in the `background`, the run goes on when its state is copied to the CPU's memory.
 
@@ -82,7 +81,6 @@ class StateWriter:
         if _rank() == 0:
             values = {"format": FORMAT, "processes": _ranks(), "sha256": hashes}
             write_text(self._folder / MANIFEST, json.dumps(values, indent=2, sort_keys=True) + "\n")
-            # docs: end-write-state
 
     def abandon(self) -> None:
         """Before the run ends in an error: let a write of this process alone end, so that a next run finds no writer.

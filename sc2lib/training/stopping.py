@@ -7,17 +7,18 @@ from types import TracebackType
 from typing import Any
 
 import lightning.pytorch as lightning
-from lightning.pytorch import Callback
 
 from sc2lib.errors import StoppedError
 from sc2lib.files import write_text
 from sc2lib.training.checkpoints import Checkpoints
+from sc2lib.training.module import Pretraining
+from sc2lib.training.steps import StepCallback
 from sc2lib.workflow import stopping
 
 MARK = "stopped"  # what the last stop said, for the process that started the ranks
 
 
-class Stop(Callback):
+class Stop(StepCallback):
     """Last of the callbacks: after SIGUSR1, SIGTERM or a request of the runner, saves and raises StoppedError.
 
     The checkpoint is written at the end of a step whose row is in the metrics, so the run that goes on ends with the
@@ -25,9 +26,8 @@ class Stop(Callback):
     (a sum of one number; nothing on one device).
     """
 
-    def __init__(self, checkpoints: Checkpoints, folder: Path, accumulation: int, log_every_steps: int) -> None:
-        self.checkpoints, self.mark = checkpoints, folder / MARK
-        self.accumulation, self.log_every_steps = accumulation, log_every_steps
+    def __init__(self, checkpoints: Checkpoints) -> None:
+        self.checkpoints = checkpoints
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "Stop":
@@ -48,12 +48,9 @@ class Stop(Callback):
         # Lightning has put its own handler on SIGTERM by now; it would end the run without a checkpoint.
         stopping.listen(signal.SIGTERM)
 
-    # docs: start-stop
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        step = trainer.global_step
-        if (batch_idx + 1) % self.accumulation or step % self.log_every_steps or step == trainer.max_steps:
+    def on_step_end(self, trainer: lightning.Trainer, module: Pretraining) -> None:
+        run, step = module.config.run, trainer.global_step
+        if step % run.log_every_steps or step == trainer.max_steps:
             return
         if not trainer.strategy.reduce_boolean_decision(stopping.requested(), all=False):
             return
@@ -65,7 +62,6 @@ class Stop(Callback):
             self.checkpoints.finish(trainer)
         message = f"training stopped on request after step {step} of {trainer.max_steps}; the same command goes on"
         if trainer.is_global_zero:
-            write_text(self.mark, message)
+            write_text(Path(run.folder) / MARK, message)
         trainer.strategy.barrier("stopped")
         raise StoppedError(message)
-        # docs: end-stop

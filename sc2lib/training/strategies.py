@@ -88,7 +88,7 @@ class Sharded(_Portable, ModelParallelStrategy):
     defer_gradient_sync = keep_gathered = False
 
     def training_step(self, *batch: Any, **more: Any) -> Any:
-        """The forward pass of one micro-batch; those that are not trained on free what they gather."""
+        """The forward pass of one micro-batch. (Validation and samples do not come here: they keep nothing.)"""
         assert self.model is not None
         with kept_after_forward(self.model) if self.keep_gathered else nullcontext():
             return super().training_step(*batch, **more)
@@ -105,7 +105,6 @@ class Sharded(_Portable, ModelParallelStrategy):
             yield
 
 
-# docs: start-strategy
 def strategy(run: RunConfig, cuda: bool, writer: StateWriter) -> Strategy:
     """The strategy that `run.strategy` names; CPUs talk over gloo, GPUs over NCCL. Checkpoints go through `writer`."""
     backend = "nccl" if cuda else "gloo"
@@ -123,11 +122,11 @@ def strategy(run: RunConfig, cuda: bool, writer: StateWriter) -> Strategy:
         chosen.defer_gradient_sync, chosen.keep_gathered = run.defer_gradient_sync, run.keep_gathered
     chosen.writer = writer
     return chosen
-    # docs: end-strategy
 
 
-def share(trainer: lightning.Trainer) -> tuple[int, int]:
-    """(number, count) of the shares of the data: processes of one tensor-parallel group read the same sequences."""
+def data_parallel_rank(trainer: lightning.Trainer) -> tuple[int, int]:
+    """This process's data-parallel rank and how many there are: a tensor-parallel group reads the same sequences and
+    has one rank together."""
     if isinstance(trainer.strategy, Sharded):
         mesh = trainer.strategy.device_mesh["data_parallel"]
         return mesh.get_local_rank(), mesh.size()

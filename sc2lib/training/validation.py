@@ -27,11 +27,11 @@ LOGITS = 1 << 22  # elements of logits held at once: 16 MB in fp32, which a CPU 
 class ValidationWindows:
     """`count` windows of T+1 tokens, evenly spaced over the file (all of them when it holds fewer).
 
-    With `border`, the id of the token that closes a document, no token sees another document.
+    With `document_end`, the id of the token that closes a document, no token sees another document.
     """
 
-    def __init__(self, path: str | Path, length: int, count: int, border: int | None = None) -> None:
-        self.windows, self.border = TokenWindows(path, length), border
+    def __init__(self, path: str | Path, length: int, count: int, document_end: int | None = None) -> None:
+        self.windows, self.document_end = TokenWindows(path, length), document_end
         self.numbers = [i * len(self.windows) // count for i in range(count)]
         if count >= len(self.windows):
             self.numbers = list(range(len(self.windows)))
@@ -48,33 +48,32 @@ class ValidationWindows:
 
     def documents(self, tokens_BT: Tensor) -> Tensor | None:
         """The number of each token's document, [B, T], or None where attention does not tell them apart."""
-        return None if self.border is None else documents_of(tokens_BT, self.border)
+        return None if self.document_end is None else documents_of(tokens_BT, self.document_end)
 
     def targets(self) -> np.ndarray:
         """Positions in the file of every target token, [windows, T]."""
         starts = np.array(self.numbers)[:, None] * self.length
         return starts + np.arange(1, self.length + 1)[None]
 
-    def batches(self, size: int, rank: int = 0, world: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
-        """(tokens_BT, targets_BT) of every `world`-th window from `rank` on, `size` at a time.
+    def batches(self, size: int, dp_rank: int = 0, dp_size: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
+        """(tokens_BT, targets_BT) of every `dp_size`-th window from `dp_rank` on, `size` at a time.
 
         All ranks get equally many, because each pass through a sharded model is a pass of all of them: a rank that
         would run short sees its last window again, without targets. Raises ParameterError for more ranks than windows.
         """
-        own = self.numbers[rank::world]
-        if len(self) < world:  # an error of all of them, so that none waits for another
+        own = self.numbers[dp_rank::dp_size]
+        if len(self) < dp_size:  # an error of all of them, so that none waits for another
             raise ParameterError(
-                f"{self.windows.path} has {len(self)} windows to validate on, fewer than {world} processes; "
+                f"{self.windows.path} has {len(self)} windows to validate on, fewer than {dp_size} processes; "
                 "take fewer processes or more held-out text"
             )
-        padded = own + own[-1:] * (-(-len(self) // world) - len(own))
+        padded = own + own[-1:] * (-(-len(self) // dp_size) - len(own))
         for start in range(0, len(padded), size):
             tokens_BT, targets_BT = shifted(np.stack([self.windows[number] for number in padded[start : start + size]]))
             targets_BT[max(0, len(own) - start) :] = IGNORED
             yield tokens_BT, targets_BT
 
 
-# docs: start-token-losses
 @torch.no_grad()
 def token_losses(
     model: Starcoder2, tokens_BT: Tensor, targets_BT: Tensor, documents_BT: Tensor | None = None
@@ -87,7 +86,6 @@ def token_losses(
         for x, targets in zip(x_NE.split(step), targets_BT.flatten().split(step), strict=True)
     ]
     return torch.cat(losses).view(targets_BT.shape)
-    # docs: end-token-losses
 
 
 def window_losses(

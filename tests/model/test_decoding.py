@@ -3,7 +3,7 @@ import torch
 
 from sc2lib.model import decoding
 from sc2lib.model.cache import KeyValueCache
-from sc2lib.model.decoding import PackedModel, PlainModel, decoder, fitting_threads
+from sc2lib.model.decoding import PackedModel, PlainModel, fitting_threads, packed_or_plain
 
 
 def logits_of(kind, tokens_BT, model):
@@ -13,10 +13,10 @@ def logits_of(kind, tokens_BT, model):
     with torch.inference_mode():
         model.hidden(tokens_BT[:, :3], cache)
         for place in range(3, tokens_BT.shape[1] - 2):
-            steps.append(kind.logits(kind.read(tokens_BT[:, place], cache)))
+            steps.append(kind.logits(kind.hidden(tokens_BT[:, place], cache)))
         if len(tokens_BT) > 1:
             cache.select(torch.arange(1, len(tokens_BT)))
-            steps += [kind.logits(kind.read(tokens_BT[1:, place], cache)) for place in (-2, -1)]
+            steps += [kind.logits(kind.hidden(tokens_BT[1:, place], cache)) for place in (-2, -1)]
     return torch.cat(steps)
 
 
@@ -40,15 +40,15 @@ def test_packed_weights_give_the_logits_of_the_model(small, build, changes, rows
 
 def test_a_second_copy_is_made_only_where_it_pays(small, build, monkeypatch):
     model = build(small)
-    assert isinstance(decoder(model, 2, decoding.FEWEST_TOKENS - 1), PlainModel)
-    assert isinstance(decoder(model.to(torch.float64), 2, 100), PlainModel)
+    assert isinstance(packed_or_plain(model, 2, decoding.FEWEST_TOKENS - 1), PlainModel)
+    assert isinstance(packed_or_plain(model.to(torch.float64), 2, 100), PlainModel)
     model = model.to(torch.float32)
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     monkeypatch.setattr("torch.backends.mkldnn.is_available", lambda: False)
-    assert isinstance(decoder(model, 2, 100), PlainModel)
+    assert isinstance(packed_or_plain(model, 2, 100), PlainModel)
     monkeypatch.undo()
     monkeypatch.setattr(decoding, "MOST_BYTES", 10)
-    assert isinstance(decoder(model, 2, 100), PlainModel)
+    assert isinstance(packed_or_plain(model, 2, 100), PlainModel)
 
 
 def test_little_work_is_done_on_one_thread_which_gives_the_others_back(small, build, monkeypatch):

@@ -84,3 +84,13 @@ def test_loss_ignores_marked_targets(small, build):
     inputs, targets = tokens[:, :-1], tokens[:, 1:].clone()
     targets[1] = -100
     torch.testing.assert_close(model.loss(inputs, targets), model.loss(inputs[:1], targets[:1]))
+
+
+@torch.no_grad()
+def test_reshaping_shares_weights_and_changes_positions_only(small, build):
+    model = build(small)
+    other = model.reshaped(small.replace(max_position_embeddings=256, rope_theta=1e6, sliding_window=16))
+    assert other.output_weight_VE.data_ptr() == model.output_weight_VE.data_ptr()
+    tokens = torch.arange(48)[None] % 64
+    assert torch.allclose(other(tokens)[:, 0], model(tokens)[:, 0], atol=1e-6)
+    assert not torch.allclose(other(tokens)[:, 40], model(tokens)[:, 40], atol=1e-4)

@@ -3,6 +3,7 @@
 import argparse
 import csv
 import heapq
+import itertools
 import json.decoder
 import textwrap
 from collections.abc import Callable
@@ -66,6 +67,26 @@ def held_out_index(tmp_path: Path) -> str:
     (tmp_path / "index").mkdir()
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "index" / "part-00000.parquet")
     return str(tmp_path / "index")
+
+
+@pytest.fixture
+def training_tables(corpus: Corpus, tmp_path: Path) -> dict[str, str]:
+    """Folders of a token index and of documents that cut the training file into five documents of two files each."""
+    size = corpus.train.stat().st_size // 2
+    edges = np.linspace(0, size, 6).astype(int).tolist()
+    index = [
+        {"document_id": f"d{k}", "split": "train", "start": a, "end": b, "source": "code", "repo_name": f"pypi/p{k}"}
+        for k, (a, b) in enumerate(itertools.pairwise(edges))
+    ]
+    held_out = corpus.validation.stat().st_size // 2
+    index.append({"document_id": "held", "split": "validation", "start": 0, "end": held_out, "source": "code"})
+    documents = [{"document_id": f"d{k}", "files": [{"path": f"/{k}/{n}.py"} for n in "ab"]} for k in range(5)]
+    documents = [row | {"split": "train"} for row in documents]
+    folders = {"token_index": index, "documents": documents}
+    for name, rows in folders.items():
+        (tmp_path / name).mkdir()
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / name / "part-00000.parquet")
+    return {name: str(tmp_path / name) for name in folders}
 
 
 @pytest.fixture

@@ -72,6 +72,15 @@ def ending_at(sample: int, end: Callable[[], None]) -> Iterator[None]:
         TrainingSamples.__getitem__ = read  # type: ignore[method-assign]
 
 
+class Broken(Exception):
+    """What `interrupt` raises."""
+
+
+def interrupt() -> None:
+    """An end for `ending_at` that leaves the process alive."""
+    raise Broken
+
+
 @contextmanager
 def full_disk_at(sample: int) -> Iterator[None]:
     """No file grows beyond 4 KiB once a sample from `sample` on is read; a checkpoint is larger."""

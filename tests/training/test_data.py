@@ -15,7 +15,7 @@ from sc2lib.training.data import (
     MicroBatches,
     TokenWindows,
     TrainingSamples,
-    accumulation,
+    accumulation_steps,
     shifted,
     training_loader,
 )
@@ -115,4 +115,4 @@ def test_bad_files_and_batches_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"0 tokens, .* validation_fraction"):
         TokenWindows(tmp_path / "empty.bin", 8)
     with pytest.raises(ParameterError, match="multiple of 8"):
-        accumulation(12, 4, 2)
+        accumulation_steps(12, 4, 2)

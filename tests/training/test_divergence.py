@@ -1,48 +1,24 @@
-"""The rule that stops a run, and the names it gives: checked against documents laid out by hand, and in a real run."""
+"""The rule that stops a run, and the names it gives, in a real run too."""
 
-import itertools
 import json
 import math
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 
 from sc2lib.errors import ParameterError
 from sc2lib.training.config import TrainingConfig
 from sc2lib.training.divergence import Divergence, DivergenceError, MicroBatch, SpikeRule
+from sc2lib.training.launch import TrainingError
 from sc2lib.training.metrics import read_metrics
 from sc2lib.training.module import Pretraining
-from sc2lib.training.provenance import Origin, narrowed, origins
-from sc2lib.training.run import TrainingError, run
+from sc2lib.training.provenance import Origin, origins
+from sc2lib.training.run import run
 from sc2lib.training.skips import Skips
-from tests.training.conftest import Corpus
 
 Make = Callable[..., TrainingConfig]
-
-
-@pytest.fixture
-def tables(corpus: Corpus, tmp_path: Path) -> dict[str, str]:
-    """Folders of a token index and of documents that cut the training file into five documents of two files each."""
-    size = corpus.train.stat().st_size // 2
-    edges = np.linspace(0, size, 6).astype(int).tolist()
-    index = [
-        {"document_id": f"d{k}", "split": "train", "start": a, "end": b, "source": "code", "repo_name": f"pypi/p{k}"}
-        for k, (a, b) in enumerate(itertools.pairwise(edges))
-    ]
-    held_out = corpus.validation.stat().st_size // 2
-    index.append({"document_id": "held", "split": "validation", "start": 0, "end": held_out, "source": "code"})
-    documents = [{"document_id": f"d{k}", "files": [{"path": f"/{k}/{n}.py"} for n in "ab"]} for k in range(5)]
-    documents = [row | {"split": "train"} for row in documents]
-    folders = {"token_index": index, "documents": documents}
-    for name, rows in folders.items():
-        (tmp_path / name).mkdir()
-        pq.write_table(pa.Table.from_pylist(rows), tmp_path / name / "part-00000.parquet")
-    return {name: str(tmp_path / name) for name in folders}
 
 
 def test_a_jump_above_the_median_is_a_spike() -> None:
@@ -62,45 +38,6 @@ def test_the_rule_waits_for_half_its_window_and_can_be_switched_off() -> None:
     assert off.verdict(900.0, 1.0) is None and off.verdict(math.nan, 1.0) is not None
 
 
-def test_windows_are_traced_to_their_documents(corpus: Corpus, tables: dict[str, str]) -> None:
-    """A window of 64 reads 65 tokens, so the window before an edge holds the first token after it."""
-    size = corpus.train.stat().st_size // 2
-    edge = size // 5
-    crossing = (edge - 1) // 64
-    found = origins([crossing], 64, **tables)
-    assert [origin.document_id for origin in found] == ["d0", "d1"]
-    assert found[0] == Origin("d0", "code", "pypi/p0", ("/0/a.py", "/0/b.py"))
-    assert [origin.document_id for origin in origins([0, 1], 64, **tables)] == ["d0"]
-    assert origins([0], 64, tables["token_index"], None)[0].paths == ()
-    assert origins([0], 64, None, None) == []
-
-
-def test_only_the_files_inside_a_window_are_named(tmp_path: Path) -> None:
-    """A document of three files, the first behind the repository's name; each window of 4 reads 5 tokens."""
-    tokens = np.array([1, 7, 9, 8, 8, 8, 9, 8, 8, 8, 8, 8, 8, 9, 8, 8, 8, 8], np.uint16)  # 9 begins a file
-    row = {"document_id": "d", "split": "train", "start": 0, "end": 18, "source": "code", "repo_name": "r"}
-    files = {"document_id": "d", "files": [{"path": name} for name in "abc"]}
-    for name, table in (("index", row), ("documents", files)):
-        (tmp_path / name).mkdir()
-        pq.write_table(pa.Table.from_pylist([table]), tmp_path / name / "part-00000.parquet")
-    named = [
-        "".join(origins([window], 4, str(tmp_path / "index"), str(tmp_path / "documents"), tokens, 9)[0].paths)
-        for window in range(4)
-    ]
-    assert named == ["a", "ab", "b", "bc"]
-
-
-def test_questions_about_parts_read_the_tables_once(corpus: Corpus, tables: dict[str, str]) -> None:
-    size = corpus.train.stat().st_size // 2
-    count = (size - 1) // 64
-    for windows in ([0], [count - 1], [3, 40, 41], list(range(count)), [(size // 5 - 1) // 64]):
-        index, documents = narrowed(windows, 64, **tables)
-        assert index is not None and index.num_rows == len(origins(windows, 64, **tables))
-        for window in windows:
-            assert origins([window], 64, index, documents) == origins([window], 64, **tables)
-    assert narrowed([0], 64, None) == (None, None)
-
-
 def test_the_worst_is_named_first_and_long_lists_are_cut() -> None:
     many = tuple(Origin(str(k), "code", None, tuple("abcde")) for k in range(20))
     batches = [MicroBatch((8, 9), 2.5, many[:5]), MicroBatch((10, 11), math.nan, many), MicroBatch((12, 13), 9.0)]
@@ -115,10 +52,10 @@ def test_the_worst_is_named_first_and_long_lists_are_cut() -> None:
 
 @pytest.mark.parametrize("factor", [math.nan, 3.0])
 def test_a_bad_batch_stops_the_run_and_is_named(
-    configuration: Make, tables: dict[str, str], monkeypatch: pytest.MonkeyPatch, factor: float
+    configuration: Make, training_tables: dict[str, str], monkeypatch: pytest.MonkeyPatch, factor: float
 ) -> None:
     """Samples 38 and 39 give no loss, or one three times too large, whenever they are read; the run goes on without."""
-    config = configuration(checkpoint_every_steps=4, loss_spike_window=10, **tables)
+    config = configuration(checkpoint_every_steps=4, loss_spike_window=10, **training_tables)
     honest, samples = Pretraining.training_step, Pretraining(config).samples
     bad = samples[38][0]
 
@@ -141,14 +78,14 @@ def test_a_bad_batch_stops_the_run_and_is_named(
     for one in said["micro_batches"]:
         windows = [samples.window_of(k) for k in one["samples"]]
         separator = Pretraining(config).tokenizer.token_id("<file_sep>")
-        expected = origins(windows, 64, *tables.values(), samples.windows.tokens, separator)
+        expected = origins(windows, 64, *training_tables.values(), samples.windows.tokens, separator)
         assert [found["document_id"] for found in one["documents"]] == [origin.document_id for origin in expected]
     worst = said["micro_batches"][0]["documents"][0]["document_id"]
     assert f"which hold pypi/p{worst[1]} (document {worst}: /{worst[1]}/" in str(error.value)
     with pytest.raises(ParameterError, match=r"learning_rate = 0\.003 \(now 0\.001\)"):
-        run(configuration(learning_rate=1e-3, checkpoint_every_steps=4, loss_spike_window=10, **tables))
+        run(configuration(learning_rate=1e-3, checkpoint_every_steps=4, loss_spike_window=10, **training_tables))
     assert said["skip_samples"] == "36-39" and "to 36-39, or to a wider range" in str(error.value)
-    left_out = configuration(checkpoint_every_steps=4, loss_spike_window=10, skip_samples="36-39", **tables)
+    left_out = configuration(checkpoint_every_steps=4, loss_spike_window=10, skip_samples="36-39", **training_tables)
     assert run(left_out).metrics().to_pylist()[-1]["step"] == 12
 
 

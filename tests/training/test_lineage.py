@@ -11,21 +11,14 @@ from sc2lib.training import lineage
 from sc2lib.training.config import TrainingConfig
 from sc2lib.training.data import TrainingSamples
 from sc2lib.training.lineage import Lineage, training_code
-from sc2lib.training.run import TrainingRun, run
+from sc2lib.training.run import run
+from sc2lib.training.run_folder import TrainingRun
 from sc2lib.workflow import code_version
 from tests.training.conftest import Corpus
-from tests.training.processes import ending_at
+from tests.training.processes import Broken, ending_at, interrupt
 from tests.training.test_run import results
 
 Make = Callable[..., TrainingConfig]
-
-
-class Broken(Exception):
-    """What ends a run in these tests."""
-
-
-def interrupt() -> None:
-    raise Broken
 
 
 def first_sample(config: TrainingConfig, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -47,6 +40,7 @@ def test_pictures_and_tables_are_no_part_of_the_code_that_trains() -> None:
     modules = code_version.reachable("from sc2lib.training.run import run")
     assert {"sc2lib.training.module", "sc2lib.training.schedule", "sc2lib.model.loss"} <= set(modules)
     assert not {name for name in modules if "picture" in name or "tables" in name or name == "sc2lib.figures"}
+    assert not {"sc2lib.training.positions", "sc2lib.training.needles", "sc2lib.training.baselines"} & set(modules)
     assert training_code() == code_version.version_of("from sc2lib.training.run import run")
 
 

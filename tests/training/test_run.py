@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from sc2lib.errors import ParameterError
 from sc2lib.files import sha256
@@ -16,7 +17,7 @@ from sc2lib.model.attention import AttentionPlan
 from sc2lib.model.transformer import Starcoder2
 from sc2lib.training.config import TrainingConfig
 from sc2lib.training.data import TrainingSamples
-from sc2lib.training.run import run
+from sc2lib.training.run import run, train
 from tests.training.processes import start
 
 Make = Callable[..., TrainingConfig]
@@ -171,3 +172,11 @@ def test_two_processes_equal_one(configuration: Make, tmp_path: Path) -> None:
     )
     for a, b in zip(one["loss"].to_pylist(), two["loss"].to_pylist(), strict=True):
         assert a == pytest.approx(b, abs=1e-5)
+
+
+def test_more_devices_than_gpus_are_refused(configuration: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    with pytest.raises(ParameterError, match=r"devices 4 on a machine where PyTorch sees 2 GPU"):
+        train(configuration(accelerator="auto", devices=4, strategy="ddp", batch_size=8))

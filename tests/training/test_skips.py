@@ -12,11 +12,12 @@ from sc2lib.errors import ParameterError
 from sc2lib.training.config import TrainingConfig
 from sc2lib.training.data import MicroBatches, TrainingSamples
 from sc2lib.training.lineage import Lineage
-from sc2lib.training.run import TrainingRun, run
+from sc2lib.training.run import run
+from sc2lib.training.run_folder import TrainingRun
 from sc2lib.training.skips import Skips
 from sc2lib.training.stages import first_stage, second_stage
 from sc2lib.workflow import profiles
-from tests.training.processes import ending_at
+from tests.training.processes import Broken, ending_at, interrupt
 from tests.training.test_run import results
 
 Make = Callable[..., TrainingConfig]
@@ -58,14 +59,6 @@ def test_what_is_no_range_is_named(text: str, configuration: Make) -> None:
 def test_ranges_that_meet_become_one() -> None:
     assert str(Skips.parse("8-9, 1-3").and_from(4, 5)) == "1-5,8-9"
     assert str(Skips()) == "" and Skips.parse(None) == Skips.parse("") == Skips()
-
-
-class Broken(Exception):
-    """What ends a run in these tests."""
-
-
-def interrupt() -> None:
-    raise Broken
 
 
 def test_a_run_goes_on_without_samples_that_it_has_not_read(

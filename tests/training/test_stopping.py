@@ -11,7 +11,7 @@ import pytest
 
 from sc2lib.errors import StoppedError
 from sc2lib.training.config import TrainingConfig
-from sc2lib.training.run import command, run
+from sc2lib.training.run import run
 from sc2lib.training.stopping import MARK
 from sc2lib.workflow import stopping
 from tests.training.test_run import results, rows
@@ -58,20 +58,3 @@ def test_a_request_of_the_runner_stops_after_one_step(
         run(config)
     request.unlink()
     assert run(config).metrics()["step"].to_pylist() == [0, 1, 2, 3, 4, 4]
-
-
-def test_ranks_are_started_by_srun_in_a_job_and_by_torchrun_elsewhere(
-    configuration: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    (tmp_path / "srun").touch(mode=0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    for name in ("SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_CPUS_PER_TASK"):
-        monkeypatch.delenv(name, raising=False)
-    two = configuration(devices=2, batch_size=4).run
-    assert "torch.distributed.run" in command(Path("c.json"), two)
-    monkeypatch.setenv("SLURM_JOB_ID", "7")
-    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "12")
-    line = command(Path("c.json"), two)
-    assert line[0] == "srun" and {"--nodes=1", "--ntasks=2", "--cpus-per-task=12"} <= set(line)
-    monkeypatch.setenv("SLURM_STEP_ID", "0")  # inside a step there is nothing left to divide
-    assert "torch.distributed.run" in command(Path("c.json"), two)

@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 from sc2lib.training.config import TRAFFIC, TrainingConfig
 from sc2lib.training.metrics import read_metrics
 from sc2lib.training.module import Pretraining
-from sc2lib.training.run import TrainingRun, run
+from sc2lib.training.run import run
+from sc2lib.training.run_folder import TrainingRun
 from sc2lib.training.samples import PROMPTS, long_prompt, written
 from tests.training.processes import finish, start_ranks
 from tests.training.test_run import results

@@ -60,7 +60,7 @@ def test_processes_share_the_windows(corpus: Corpus) -> None:
 @pytest.mark.parametrize("rank", [0, 4])
 def test_more_processes_than_windows_are_refused_by_all_of_them(corpus: Corpus, rank: int) -> None:
     with pytest.raises(ParameterError, match="fewer than 5 processes"):
-        next(ValidationWindows(corpus.validation, 64, 4).batches(1, rank=rank, world=5))
+        next(ValidationWindows(corpus.validation, 64, 4).batches(1, dp_rank=rank, dp_size=5))
 
 
 def test_token_losses_equal_the_logits_cross_entropy(

@@ -58,7 +58,6 @@ def _check(q: Tensor, k: Tensor, v: Tensor) -> None:
     raise ParameterError(f"{', '.join(found)}: {fault}")
 
 
-# docs: start-naive
 def _naive(q_BHTD: Tensor, k_BKTD: Tensor, v_BKTD: Tensor, plan: AttentionPlan) -> Tensor:
     group = q_BHTD.shape[1] // k_BKTD.shape[1]
     k_BHTD = k_BKTD.repeat_interleave(group, dim=1)
@@ -67,7 +66,6 @@ def _naive(q_BHTD: Tensor, k_BKTD: Tensor, v_BKTD: Tensor, plan: AttentionPlan) 
     scores_BHTS = scores_BHTS.masked_fill(~plan.mask, -math.inf)
     weights_BHTS = scores_BHTS.float().softmax(dim=3).to(v_BHTD.dtype)
     return weights_BHTS @ v_BHTD
-    # docs: end-naive
 
 
 def _sdpa(q_BHTD: Tensor, k_BKTD: Tensor, v_BKTD: Tensor, plan: AttentionPlan) -> Tensor:
@@ -125,7 +123,6 @@ def _flex(q_BHTD: Tensor, k_BKTD: Tensor, v_BKTD: Tensor, plan: AttentionPlan) -
     return output[:, :, : plan.length]
 
 
-# docs: start-varlen
 def _varlen(q_BHTD: Tensor, k_BKTD: Tensor, v_BKTD: Tensor, plan: AttentionPlan) -> Tensor:
     """FlashAttention over documents laid end to end. Written for CUDA, not yet run on a GPU.
 
@@ -143,7 +140,6 @@ def _varlen(q_BHTD: Tensor, k_BKTD: Tensor, v_BKTD: Tensor, plan: AttentionPlan)
     near = (-1 if plan.window is None else plan.window - 1, 0)
     o_NHD = varlen.varlen_attn(q_NHD, k_NKD, v_NKD, ends, ends, length, length, window_size=near, enable_gqa=True)
     return cast(Tensor, o_NHD).unflatten(0, (batch, length)).transpose(1, 2)
-    # docs: end-varlen
 
 
 def _triton(q_BHTD: Tensor, k_BKTD: Tensor, v_BKTD: Tensor, plan: AttentionPlan) -> Tensor:

@@ -55,12 +55,12 @@ def bands(
         masked = (keys,) if whole or left.stop > start else (left, queries) if left.stop > left.start else (queries,)
         form = (queries.stop - start, *(queries.stop - end for piece in masked for end in (piece.start, piece.stop)))
         if shared and form not in kept:
-            kept[form] = tuple(added(first_BT, queries, piece, dtype) for piece in masked)
+            kept[form] = tuple(additive_mask(first_BT, queries, piece, dtype) for piece in masked)
         cut.append(Band(queries, keys, masked, kept.get(form)))
     return tuple(cut)
 
 
-def added(first_BT: Tensor, queries: slice, keys: slice, dtype: torch.dtype = torch.float32) -> Tensor:
+def additive_mask(first_BT: Tensor, queries: slice, keys: slice, dtype: torch.dtype = torch.float32) -> Tensor:
     """What is added to the scores of a block: 0 where a query sees a key, else -inf, [B or 1, 1, T, S]."""
     query_T1 = torch.arange(queries.start, queries.stop)[:, None]
     key_S = torch.arange(keys.start, keys.stop)
@@ -76,7 +76,7 @@ class BandedAttention(torch.autograd.Function):
         o = torch.empty_like(q)
         logsumexp_BHT = q.new_empty(q.shape[:3], dtype=torch.float32)
         for band in blocks:
-            mask = added(first_BT, band.queries, band.keys) if band.masks is None else band.masks[0]
+            mask = additive_mask(first_BT, band.queries, band.keys) if band.masks is None else band.masks[0]
             near = (q[:, :, band.queries], k[:, :, band.keys], v[:, :, band.keys])
             o[:, :, band.queries], logsumexp_BHT[:, :, band.queries] = _forward(*near, attn_mask=mask)
         ctx.save_for_backward(q, k, v, o, logsumexp_BHT, first_BT)
@@ -90,7 +90,7 @@ class BandedAttention(torch.autograd.Function):
         # Each key belongs to several blocks: their shares are added in fp32, or bf16 would round at every block.
         grad_k, grad_v = (torch.zeros_like(x, dtype=torch.float32) for x in (k, v))
         for band in ctx.blocks:
-            mask = added(first_BT, band.queries, band.keys) if band.masks is None else band.masks[0]
+            mask = additive_mask(first_BT, band.queries, band.keys) if band.masks is None else band.masks[0]
             near = (q[:, :, band.queries], k[:, :, band.keys], v[:, :, band.keys], o[:, :, band.queries])
             rows = (grad_o[:, :, band.queries], *near, logsumexp_BHT[:, :, band.queries])
             grad_q[:, :, band.queries], share_k, share_v = _backward(*rows, 0.0, False, attn_mask=mask)

@@ -103,7 +103,6 @@ class AttentionPlan:
         return self.mask.nbytes if isinstance(self.mask, Tensor) else 0
 
 
-# docs: start-prepared
 @functools.lru_cache(maxsize=8)
 @torch.inference_mode(False)  # generation runs in inference mode, whose tensors training could not use afterwards
 def _prepared(length: int, window: int | None, backend: str, device: str) -> tuple[Any, Tensor | None]:
@@ -114,10 +113,9 @@ def _prepared(length: int, window: int | None, backend: str, device: str) -> tup
     if backend == "banded":
         return bands(first_1T, shared=True), first_1T
     if backend == "products":
-        return bands(first_1T, True, products.BLOCK, whole=False, dtype=torch.bfloat16), first_1T
+        return bands(first_1T, shared=True, block=products.BLOCK, whole=False, dtype=torch.bfloat16), first_1T
     mask, first = _mask(first_1T, backend)
     return (mask[0, 0] if backend in ("naive", "masked") else mask), first
-    # docs: end-prepared
 
 
 def _prepared_documents(length: int, window: int | None, backend: str, documents_BT: Tensor) -> tuple[Any, Any]:
@@ -128,7 +126,7 @@ def _prepared_documents(length: int, window: int | None, backend: str, documents
     if backend == "banded":
         return bands(first_BT, shared=False), first_BT
     if backend == "products":
-        return bands(first_BT, False, products.BLOCK, whole=False), first_BT
+        return bands(first_BT, shared=False, block=products.BLOCK, whole=False), first_BT
     return _mask(first_BT, backend)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sc2lib.model.attention.banded import Band, added
+from sc2lib.model.attention.banded import Band, additive_mask
 
 BLOCK = 128  # queries
 SCORES = 1 << 23  # of one block, in elements: more rows of a batch go one after another
@@ -66,7 +66,7 @@ def _weights(q_BHtD: Tensor, k_RTD: Tensor, first_BT: Tensor, rows: slice, band:
     s_BHtS = s_RMS.view(len(q_BHtD), -1, length, s_RMS.shape[2])
     first_BT = first_BT[rows] if len(first_BT) > 1 else first_BT
     for number, piece in enumerate(band.masked):
-        mask = added(first_BT, band.queries, piece, q_BHtD.dtype) if band.masks is None else band.masks[number]
+        mask = additive_mask(first_BT, band.queries, piece, q_BHtD.dtype) if band.masks is None else band.masks[number]
         s_BHtS[..., piece.start - band.keys.start : piece.stop - band.keys.start] += mask
     return q_RMD, s_RMS.softmax(2)
     # docs: end-products

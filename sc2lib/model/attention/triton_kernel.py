@@ -56,7 +56,6 @@ def forward_kernel(Q, K, V, Out, Lse, First, T, rows, scale, H: tl.constexpr, G:
     # docs: end-forward
 
 
-# docs: start-backward
 @triton.jit
 def query_kernel(Q, K, V, dO, dQ, Lse, Delta, First, T, rows, scale, factor, H: tl.constexpr, G: tl.constexpr,
                  D: tl.constexpr, M: tl.constexpr, N: tl.constexpr):  # fmt: skip
@@ -118,7 +117,6 @@ def key_kernel(Q, K, V, dO, dK, dV, Lse, Delta, First, Last, T, rows, scale, fac
             dk_ND += tl.dot(tl.trans(ds_MN.to(q_MD.dtype)), q_MD, input_precision="ieee")
     tl.store(dK + own, (dk_ND * factor).to(k_ND.dtype), mask=inside[:, None])
     tl.store(dV + own, dv_ND.to(k_ND.dtype), mask=inside[:, None])
-    # docs: end-backward
 
 
 class IntervalAttention(torch.autograd.Function):

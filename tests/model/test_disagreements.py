@@ -1,7 +1,7 @@
 import pytest
 
 from sc2lib.model.config import ModelConfig
-from sc2lib.model.presets import DISAGREEMENTS, SIZES
+from sc2lib.model.disagreements import DISAGREEMENTS, SIZES
 
 
 @pytest.mark.parametrize("one", DISAGREEMENTS, ids=lambda one: one.topic)

@@ -23,7 +23,6 @@ HEAD = "lm_head.weight"
 MAX_SHARD_BYTES = 5 * 10**9
 
 
-# docs: start-save
 def save(model: nn.Module, config: ModelConfig, folder: Path, max_shard_bytes: int = MAX_SHARD_BYTES) -> None:
     """Write the model of that configuration; the same weights give the same bytes.
 
@@ -56,7 +55,6 @@ def save(model: nn.Module, config: ModelConfig, folder: Path, max_shard_bytes: i
     for old in folder.glob("model*.safetensors*"):
         if old.name not in {*shards, *texts}:
             old.unlink()
-    # docs: end-save
 
 
 def _bytes(tensor: Tensor) -> int:
@@ -85,7 +83,6 @@ def read_config(folder: Path) -> ModelConfig:
     return ModelConfig.from_huggingface(_read_json(folder / CONFIG), folder / CONFIG)
 
 
-# docs: start-load
 def load(model: nn.Module, folder: Path, device: torch.device | str, dtype: torch.dtype | None) -> None:
     """Put the files' tensors in the place of those of a model on the meta device, each read, converted, copied alone.
 
@@ -110,7 +107,6 @@ def load(model: nn.Module, folder: Path, device: torch.device | str, dtype: torc
     if len(kinds) > 1:
         raise InputError(f"{folder}: the weights are a mixture of {', '.join(kinds)}; name the dtype to load them as")
     model.load_state_dict({name: nn.Parameter(tensor) for name, tensor in expected.items()}, assign=True)
-    # docs: end-load
 
 
 def _read_json(path: Path) -> dict[str, Any]:

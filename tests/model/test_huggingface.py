@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from transformers import Starcoder2ForCausalLM
 
 from sc2lib.errors import InputError, ParameterError, RunDirectoryError
-from sc2lib.model import checkpoint
+from sc2lib.model import huggingface
 from sc2lib.model.transformer import Starcoder2
 
 
@@ -89,7 +89,7 @@ def test_a_disk_that_fills_up_leaves_the_old_weights(saved, monkeypatch):
             raise OSError(errno.ENOSPC, "No space left on device")
         save_file(tensors, path, metadata)
 
-    monkeypatch.setattr(checkpoint, "save_file", full)
+    monkeypatch.setattr(huggingface, "save_file", full)
     with pytest.raises(RunDirectoryError, match="free some space"):
         model.save_pretrained(folder, max_shard_bytes=80_000)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

@@ -1,4 +1,4 @@
-"""What a user reads when a process of a run on several devices ends."""
+"""How the processes of a run on several devices are started, and what a user reads when one of them ends."""
 
 import re
 import sys
@@ -6,14 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
-from sc2lib.errors import ParameterError
 from sc2lib.training import __main__
-from sc2lib.training import run as running
+from sc2lib.training import launch as launching
 from sc2lib.training.config import TrainingConfig
-from sc2lib.training.failures import FAILED, reason
-from sc2lib.training.run import TrainingError, run
+from sc2lib.training.launch import FAILED, TrainingError, command, reason
+from sc2lib.training.run import run
 from sc2lib.workflow import stopping
 
 Make = Callable[..., TrainingConfig]
@@ -66,14 +64,23 @@ def test_the_error_of_a_rank_is_the_error_of_the_run(
     said = (tmp_path / "run" / FAILED).read_text()
 
     script = f"import pathlib; pathlib.Path({str(tmp_path / 'two' / FAILED)!r}).write_text({said!r}); exit(1)"
-    monkeypatch.setattr(running, "command", lambda path, run: [sys.executable, "-c", script])
+    monkeypatch.setattr(launching, "command", lambda path, run: [sys.executable, "-c", script])
     with pytest.raises(TrainingError, match=r"training on 2 processes failed: .*steps = 4 \(now 8\)"):
         run(configuration(tmp_path / "two", devices=2))
 
 
-def test_more_devices_than_gpus_are_refused(configuration: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setenv("WORLD_SIZE", "4")
-    with pytest.raises(ParameterError, match=r"devices 4 on a machine where PyTorch sees 2 GPU"):
-        running.train(configuration(accelerator="auto", devices=4, strategy="ddp", batch_size=8))
+def test_ranks_are_started_by_srun_in_a_job_and_by_torchrun_elsewhere(
+    configuration: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "srun").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for name in ("SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_CPUS_PER_TASK"):
+        monkeypatch.delenv(name, raising=False)
+    two = configuration(devices=2, batch_size=4).run
+    assert "torch.distributed.run" in command(Path("c.json"), two)
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "12")
+    line = command(Path("c.json"), two)
+    assert line[0] == "srun" and {"--nodes=1", "--ntasks=2", "--cpus-per-task=12"} <= set(line)
+    monkeypatch.setenv("SLURM_STEP_ID", "0")  # inside a step there is nothing left to divide
+    assert "torch.distributed.run" in command(Path("c.json"), two)
