@@ -44,7 +44,7 @@ class ValidationWindows:
         """Half the tokens, at least two windows, of `times` the length, or of as much as the file has room for."""
         times = min(times, len(self.windows))
         count = max(2, len(self) // (2 * times))
-        return ValidationWindows(self.windows.path, times * self.length, count, self.border)
+        return ValidationWindows(self.windows.path, times * self.length, count, self.document_end)
 
     def documents(self, tokens_BT: Tensor) -> Tensor | None:
         """The number of each token's document, [B, T], or None where attention does not tell them apart."""

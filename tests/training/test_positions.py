@@ -53,7 +53,7 @@ def test_a_single_window_has_a_mean_and_no_error(recwarn: pytest.WarningsRecorde
     means, errors = binned(losses, np.array([0, 4, 8]))
     assert means.tolist() == [1.5, 5.5] and np.isnan(errors).all()
     difference, error = paired_difference(losses, losses - 9)
-    assert difference == 9 and np.isnan(error) and in_words(difference, error) == "no clear difference"
+    assert difference == 9 and np.isnan(error) and direction(difference, error) == "no clear difference"
     assert not recwarn.list
 
 

@@ -40,9 +40,9 @@ def test_windows_are_spread_over_the_file(corpus: Corpus) -> None:
 
 
 def test_longer_windows_go_as_far_as_the_file(corpus: Corpus, tmp_path: Path) -> None:
-    windows = ValidationWindows(corpus.validation, 16, 40, border=0)
+    windows = ValidationWindows(corpus.validation, 16, 40, document_end=0)
     longer = windows.longer(4)
-    assert (longer.length, len(longer), longer.border) == (64, 5, 0)
+    assert (longer.length, len(longer), longer.document_end) == (64, 5, 0)
     short = tmp_path / "short.bin"
     for tokens, times in ((17, 1), (32, 1), (33, 2), (64, 3), (65, 4), (999, 4)):
         np.arange(tokens, dtype=np.uint16).tofile(short)
