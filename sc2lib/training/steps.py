@@ -1,5 +1,6 @@
 """Optimizer steps as callbacks see them, where Lightning counts micro-batches."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import lightning.pytorch as lightning
@@ -8,7 +9,7 @@ from lightning.pytorch import Callback
 from sc2lib.training.module import Pretraining
 
 
-class StepCallback(Callback):
+class StepCallback(Callback, ABC):
     """A callback that acts when an optimizer step has ended; Lightning calls it after every micro-batch."""
 
     def on_train_batch_end(
@@ -18,9 +19,9 @@ class StepCallback(Callback):
         if step_ended(trainer, batch_idx):
             self.on_step_end(trainer, pl_module)
 
+    @abstractmethod
     def on_step_end(self, trainer: lightning.Trainer, module: Pretraining) -> None:
         """Step `trainer.global_step`, counted from 1, has moved the weights."""
-        raise NotImplementedError
 
 
 def step_ended(trainer: lightning.Trainer, batch_idx: int) -> bool:
